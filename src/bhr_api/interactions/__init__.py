@@ -1,0 +1,1 @@
+"""FHIR's interactions, one file each (R4 http.html)."""

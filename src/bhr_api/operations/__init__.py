@@ -1,0 +1,1 @@
+"""FHIR's named operations, one file each (R4 operations.html)."""

@@ -1,0 +1,1 @@
+"""What single resource types add to the generic engine, as pure hooks."""

@@ -1,0 +1,1 @@
+"""HTTP in and out: the doors of the server."""

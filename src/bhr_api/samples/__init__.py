@@ -1,0 +1,1 @@
+"""Synthetic behavioral-health records for demonstrations, tests and benchmarks."""

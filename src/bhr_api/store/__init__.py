@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, connections, versions, index rows, audit."""

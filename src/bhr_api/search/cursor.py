@@ -1,0 +1,60 @@
+"""Cursors: where the next page goes on, sealed so that nobody can read or change what is in them.
+
+A cursor holds the sort values of the last row, which are clinical data, so it is encrypted, not only signed. It belongs to
+one query of one caller: elsewhere it does not open.
+"""
+
+import base64
+import json
+import secrets
+from hashlib import blake2b
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from bhr_api.errors import InvalidParameterError
+
+_NONCE_BYTES = 12
+
+
+class Position(NamedTuple):
+    """The last row of a page: its sort values as text and its row id; `bound` keeps rows made later out of the walk."""
+
+    values: tuple[str, ...]
+    row_id: int
+    bound: int
+
+
+class CursorSeal:
+    """Seals and opens the cursors of one tenant."""
+
+    def __init__(self, tenant_name: str, token_key: bytes) -> None:
+        self._tenant_name = tenant_name
+        self._cipher = AESGCM(blake2b(b"cursor", key=token_key, digest_size=32).digest())
+
+    def seal(self, position: Position, query: str, holder: str) -> str:
+        """An opaque text for `position` in the walk of `query` (its parameters) by `holder`."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        text = json.dumps([position.values, position.row_id, position.bound], separators=(",", ":"))
+        sealed = nonce + self._cipher.encrypt(nonce, text.encode(), _context(query, holder))
+        return f"{self._tenant_name}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
+
+    def open(self, cursor: str, query: str, holder: str) -> Position:
+        """The position in `cursor`. Raises InvalidParameterError when it was not sealed for this query and holder."""
+        tenant_name, _, text = cursor.partition(".")
+        try:
+            sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            opened = self._cipher.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _context(query, holder))
+        except (ValueError, InvalidTag):
+            tenant_name = ""
+        if tenant_name != self._tenant_name:
+            raise InvalidParameterError(
+                "_cursor", cursor, "this is no cursor of this query; follow the links of the first page"
+            )
+        values, row_id, bound = json.loads(opened)
+        return Position(tuple(values), row_id, bound)
+
+
+def _context(query: str, holder: str) -> bytes:
+    return f"{query}\0{holder}".encode()

@@ -1,0 +1,58 @@
+"""From a resource to what it leaves in the index."""
+
+from collections.abc import Callable, Mapping
+from functools import cache
+
+from bhr_api.fhir.compartments import patients_of
+from bhr_api.fhir.definitions import Resource
+from bhr_api.search.entry import IndexEntry
+from bhr_api.search.parameters import ROW_PARAMETERS, Parameter, parameters_of
+from bhr_api.search.tokens import TokenHasher
+from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
+from bhr_api.search.types.token import TypedValue
+
+# Rises when stored rows must be indexed anew (`bhr-api reindex`).
+INDEX_GENERATION = 1
+
+_INDEX: Mapping[str, Callable[[Parameter, list[TypedValue], IndexEntry], None]] = {
+    "token": token.index,
+    "reference": reference.index,
+    "string": string.index,
+    "date": date.index,
+    "number": number.index,
+    "quantity": quantity.index,
+    "uri": uri.index,
+    "composite": composite.index,
+}
+
+
+@cache
+def _plan(
+    resource_type: str,
+) -> tuple[tuple[Parameter, Callable[[Parameter, list[TypedValue], IndexEntry], None]], ...]:
+    return tuple(
+        (parameter, _INDEX[parameter.type])
+        for code, parameter in parameters_of(resource_type).items()
+        if code not in ROW_PARAMETERS and not parameter.is_composite_of_resource
+    )
+
+
+def index_entry(resource: Resource, hasher: TokenHasher, base_url: str) -> IndexEntry:
+    """What `resource`, which has its id, leaves in the index of the tenant of `hasher`.
+
+    `base_url` is this server's FHIR base: absolute references under it are local ones.
+    """
+    resource_type = resource["resourceType"]
+    entry = IndexEntry(
+        resource_type,
+        hasher,
+        base_url,
+        hasher.resource(resource_type, resource["id"]),
+        tuple(hasher.resource("Patient", id) for id in patients_of(resource, base_url)),
+    )
+    for parameter, index in _plan(resource_type):
+        values = parameter.extract(resource)
+        if values:
+            entry.tokens.add(hasher.present(resource_type, parameter.code))
+            index(parameter, values, entry)
+    return entry

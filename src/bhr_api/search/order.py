@@ -1,0 +1,158 @@
+"""_sort: what a search's pages are ordered by (FHIR R4, search.html#sort).
+
+Every order ends with the row id, newest first, so that no two rows tie. A missing value counts as the smallest: first when
+ascending, last when descending. Several values: the smallest of them ascending, the greatest descending.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bhr_api.errors import UnsupportedParameterError
+from bhr_api.fhir.definitions import SEARCH_PARAMETERS, json_names
+from bhr_api.search.parameters import Parameter, parameters_of
+from bhr_api.search.project_parameters import PROJECT_PARAMETERS
+from bhr_api.store.sql import Binder, any_of
+
+KeyType = Literal["timestamptz", "text", "numeric"]
+
+_MISSING = {"timestamptz": "'-infinity'", "text": "''", "numeric": "'-Infinity'"}
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey:
+    """One key: `expression` is SQL about the row `r`, never null; `code` and `descending` as they were asked for."""
+
+    code: str
+    descending: bool
+    expression: str
+    type: KeyType
+
+    @property
+    def text(self) -> str:
+        """The key as `_sort` spells it."""
+        return f"-{self.code}" if self.descending else self.code
+
+
+def parse_sort(resource_type: str, text: str) -> tuple[SortKey, ...]:
+    """The keys of a `_sort` value. Raises UnsupportedParameterError for what cannot be sorted by."""
+    return tuple(_key(resource_type, part) for part in text.split(",") if part)
+
+
+def _key(resource_type: str, text: str) -> SortKey:
+    descending = text.startswith("-")
+    code = text.removeprefix("-")
+    if code == "_id":
+        return SortKey(code, descending, "r.id", "text")
+    if code == "_lastUpdated":
+        return SortKey(code, descending, "r.last_updated", "timestamptz")
+    parameter = parameters_of(resource_type).get(code)
+    if parameter is None:
+        raise UnsupportedParameterError("_sort", f"{resource_type} has no search parameter {code!r} to sort by")
+    if parameter.is_main_date:
+        return SortKey(code, descending, "r.date_start", "timestamptz")
+    expression, type = _value(parameter, "max" if descending else "min")
+    return SortKey(code, descending, f"coalesce(({expression}), {_MISSING[type]}::{type})", type)
+
+
+def _value(parameter: Parameter, pick: str) -> tuple[str, KeyType]:
+    match parameter.type:
+        case "date":
+            return _indexed("date_index", "date_start", parameter, pick), "timestamptz"
+        case "string":
+            return _indexed("string_index", "value", parameter, pick), "text"
+        case "number" | "quantity":
+            return _indexed("number_index", "low", parameter, pick, "AND i.unit = 0"), "numeric"
+        case "token" | "reference" | "uri":
+            return _in_body(parameter, pick), "text"
+        case _:
+            raise UnsupportedParameterError(
+                "_sort", f"{parameter.type} parameters have no order to sort {parameter.code!r} by"
+            )
+
+
+def _indexed(table: str, column: str, parameter: Parameter, pick: str, more: str = "") -> str:
+    return (
+        f"SELECT {pick}(i.{column}) FROM {table} i WHERE i.tenant = $1 AND i.row_id = r.row_id"
+        f" AND i.parameter = {parameter.number} {more}"
+    )
+
+
+# Where the code, literal or value stands inside each type that tokens, references and uris are made of.
+_INNER = {
+    "CodeableConcept": ".coding.code",
+    "Coding": ".code",
+    "Identifier": ".value",
+    "ContactPoint": ".value",
+    "Reference": ".reference",
+    "Quantity": ".code",
+}
+
+
+def _in_body(parameter: Parameter, pick: str) -> str:
+    """The index holds hashes only, so the order of codes is read from the stored JSON of the rows that match."""
+    paths = _json_paths(parameter)
+    values = " UNION ALL ".join(
+        f"SELECT v #>> '{{}}' AS value FROM jsonb_path_query(convert_from(r.body, 'UTF8')::jsonb, '{path}') AS v"
+        for path in paths
+    )
+    return f'SELECT {pick}(value COLLATE "C") FROM ({values}) AS found WHERE value IS NOT NULL'
+
+
+_CAST = re.compile(r"\(?\s*([\w.]+)(?:\s+as\s+(\w+)|\.(?:as|ofType)\((\w+)\))?\s*\)?(?:\.where\(resolve\(\) is \w+\))?")
+
+
+def _json_paths(parameter: Parameter) -> Sequence[str]:
+    """PostgreSQL JSON paths (lax mode walks through lists) of a simple FHIRPath expression."""
+    defined = {**SEARCH_PARAMETERS[parameter.resource_type], **PROJECT_PARAMETERS.get(parameter.resource_type, {})}
+    found: list[str] = []
+    for alternative in defined[parameter.code].expression.split("|"):
+        match = _CAST.fullmatch(alternative.strip())
+        if match is None:
+            raise UnsupportedParameterError("_sort", f"{parameter.code!r} cannot be sorted by")
+        found += _paths_of(parameter.resource_type, match[1].split(".")[1:], match[2] or match[3])
+    return found
+
+
+def _paths_of(type_name: str, names: list[str], wanted: str | None) -> list[str]:
+    if not names:
+        return [f"${_INNER.get(type_name, '')}"]
+    found: list[str] = []
+    for json_name, (element, type_code) in json_names(type_name).items():
+        if element.name != names[0] or (len(names) == 1 and wanted not in (None, type_code)):
+            continue
+        found += [f"$.{json_name}{path[1:]}" for path in _paths_of(type_code, names[1:], wanted)]
+    return found
+
+
+def order_by(keys: Sequence[SortKey], row_id: str) -> str:
+    """The ORDER BY of a page; `row_id` is the column that breaks ties."""
+    parts = [f"{key.expression} {'DESC' if key.descending else 'ASC'}" for key in keys]
+    return ", ".join([*parts, f"{row_id} {'ASC' if _ties_ascend(keys) else 'DESC'}"])
+
+
+def _ties_ascend(keys: Sequence[SortKey]) -> bool:
+    """Ties follow the direction of a single key, so that one index gives both when walked either way; else newest first."""
+    return len(keys) == 1 and not keys[0].descending
+
+
+def after(keys: Sequence[SortKey], row_id: str, values: Sequence[str], last: int, binder: Binder) -> str:
+    """The condition that a row comes after the one with these key values (as text) and the row id `last`."""
+    place = binder.bind(last, "bigint")
+    if len(keys) == 1:
+        # A row comparison is one range of the index.
+        key, sign = keys[0], "<" if keys[0].descending else ">"
+        return f"({key.expression}, {row_id}) {sign} ({_place(key, values[0], binder)}, {place})"
+    alternatives, equal = [], []
+    for key, value in zip(keys, values, strict=True):
+        sign = "<" if key.descending else ">"
+        alternatives.append(" AND ".join([*equal, f"{key.expression} {sign} {_place(key, value, binder)}"]))
+        equal.append(f"{key.expression} = {_place(key, value, binder)}")
+    alternatives.append(" AND ".join([*equal, f"{row_id} < {place}"]))
+    return any_of([f"({alternative})" for alternative in alternatives])
+
+
+def _place(key: SortKey, value: str, binder: Binder) -> str:
+    # The value is bound as text and cast in SQL, so that what left the database as text comes back as it was.
+    return f"({binder.bind(value, 'text')})::{key.type}"

@@ -1,0 +1,224 @@
+"""From the parameters of a request to a query: what is searched for, how the answer is cut, and what was applied.
+
+FHIR R4, search.html. Unknown parameters are refused, or under `Prefer: handling=lenient` ignored and named
+(docs/search.md): an ignored filter discloses too much.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.search.criteria import AnyToken, Criterion, Not, Written, either
+from bhr_api.search.escapes import split_commas, unescape
+from bhr_api.search.include import Include, parse_include
+from bhr_api.search.order import SortKey, parse_sort
+from bhr_api.search.parameters import NOT_SERVED, Parameter, parameters_of
+from bhr_api.search.tokens import TokenHasher
+from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
+from bhr_api.store.sql import Binder
+
+DEFAULT_COUNT = 50
+MAXIMUM_COUNT = 1000
+MAXIMUM_VALUES = 1000
+
+Summary = Literal["true", "text", "data", "count", "false"]
+Total = Literal["none", "estimate", "accurate"]
+
+# Shape of the answer that every interaction has; read by the doors.
+_ANSWER_SHAPE = frozenset({"_format", "_pretty"})
+
+_MODIFIERS: Mapping[str, frozenset[str]] = {
+    "token": token.MODIFIERS,
+    "string": string.MODIFIERS,
+    "uri": uri.MODIFIERS,
+    "date": date.MODIFIERS,
+    "number": number.MODIFIERS,
+    "quantity": quantity.MODIFIERS,
+}
+# Modifiers of R4 that are refused by name until they are served.
+_LATER = frozenset({"text", "in", "not-in", "below", "above", "of-type"})
+
+
+@dataclass(frozen=True, slots=True)
+class SearchContext:
+    """What the meaning of a query depends on besides its text."""
+
+    hasher: TokenHasher
+    base_url: str
+    now: datetime
+    lenient: bool = False
+
+
+@dataclass(slots=True)
+class SearchQuery:
+    """A search of one resource type.
+
+    `applied` are the parameters that took effect, for the self link; `ignored` those that did not.
+    """
+
+    resource_type: str
+    criteria: list[Criterion] = field(default_factory=list)
+    sort: tuple[SortKey, ...] = ()
+    count: int = DEFAULT_COUNT
+    total: Total = "none"
+    summary: Summary = "false"
+    elements: tuple[str, ...] = ()
+    includes: list[Include] = field(default_factory=list)
+    cursor: str | None = None
+    applied: list[tuple[str, str]] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+
+
+def parse_query(resource_type: str, parameters: Sequence[tuple[str, str]], context: SearchContext) -> SearchQuery:
+    """The query that `parameters`, decoded and in their order, spell.
+
+    Raises UnsupportedParameterError and InvalidParameterError, each naming the parameter and what would be right. A
+    parameter with an empty value is passed over.
+    """
+    query = SearchQuery(resource_type)
+    for name, value in parameters:
+        if not value or name in _ANSWER_SHAPE:
+            continue
+        try:
+            _take(query, name, value, context)
+        except UnsupportedParameterError:
+            if not context.lenient:
+                raise
+            query.ignored.append(name)
+    return query
+
+
+def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> None:
+    code, _, modifier = name.partition(":")
+    if code in ("_include", "_revinclude"):
+        query.includes.append(parse_include(code, modifier, value, query.resource_type))
+    elif name in _CONTROLS:
+        value = _CONTROLS[name](query, value)
+        if name == "_cursor":
+            return
+    else:
+        query.criteria.append(_criterion(query.resource_type, code, modifier or None, value, context))
+    query.applied.append((name, value))
+
+
+def _take_count(query: SearchQuery, value: str) -> str:
+    if not (value.isascii() and value.isdecimal()):
+        raise InvalidParameterError("_count", value, "it is a whole number from 0")
+    # R4 search.html#count: 0 is the same as _summary=count. The number of digits is bounded before it is read.
+    query.count = min(int(value[:9]), MAXIMUM_COUNT)
+    if query.count == 0:
+        query.summary = "count"
+    return str(query.count)
+
+
+def _take_total(query: SearchQuery, value: str) -> str:
+    query.total = _one_of("_total", value, ("none", "estimate", "accurate"))  # type: ignore[assignment]
+    return value
+
+
+def _take_summary(query: SearchQuery, value: str) -> str:
+    query.summary = _one_of("_summary", value, ("true", "text", "data", "count", "false"))  # type: ignore[assignment]
+    return value
+
+
+def _take_elements(query: SearchQuery, value: str) -> str:
+    query.elements = tuple(name for name in value.split(",") if name)
+    return value
+
+
+def _take_sort(query: SearchQuery, value: str) -> str:
+    query.sort = parse_sort(query.resource_type, value)
+    return ",".join(key.text for key in query.sort)
+
+
+def _take_cursor(query: SearchQuery, value: str) -> str:
+    query.cursor = value
+    return value
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise InvalidParameterError(name, value, f"it is one of {', '.join(allowed)}")
+    return value
+
+
+_CONTROLS = {
+    "_count": _take_count,
+    "_total": _take_total,
+    "_summary": _take_summary,
+    "_elements": _take_elements,
+    "_sort": _take_sort,
+    "_cursor": _take_cursor,
+}
+
+
+def _criterion(resource_type: str, code: str, modifier: str | None, value: str, context: SearchContext) -> Criterion:
+    if "." in code or (modifier and "." in modifier):
+        raise UnsupportedParameterError(code, "chained parameters are not served yet")
+    if code in NOT_SERVED:
+        raise UnsupportedParameterError(code, "this parameter is not served yet")
+    parameter = parameters_of(resource_type).get(code)
+    if parameter is None:
+        raise UnsupportedParameterError(code, f"{resource_type} has no such search parameter")
+    values = split_commas(value)
+    if len(values) > MAXIMUM_VALUES:
+        raise InvalidParameterError(code, value, f"at most {MAXIMUM_VALUES} alternatives are taken")
+    if modifier == "missing":
+        return _missing(parameter, value, context.hasher)
+    if modifier is not None:
+        _refuse_unknown_modifier(parameter, modifier)
+    values = [one for one in values if one]
+    if not values:
+        raise InvalidParameterError(code, value, "there is no value between the commas")
+    return _matching(parameter, modifier, values, context)
+
+
+def _refuse_unknown_modifier(parameter: Parameter, modifier: str) -> None:
+    if parameter.type == "reference":
+        known = reference.is_modifier(parameter, modifier)
+    else:
+        known = modifier in _MODIFIERS.get(parameter.type, frozenset())
+    if not known:
+        reason = "is not served yet" if modifier in _LATER else f"is no modifier of a {parameter.type} parameter"
+        raise UnsupportedParameterError(f"{parameter.code}:{modifier}", f"the modifier :{modifier} {reason}")
+
+
+def _missing(parameter: Parameter, value: str, hasher: TokenHasher) -> Criterion:
+    """`:missing` (search.html#modifiers): true finds rows without a value."""
+    if value not in ("true", "false"):
+        raise InvalidParameterError(f"{parameter.code}:missing", value, "it is true or false")
+    if parameter.code in ("_id", "_lastUpdated"):
+        return Written(lambda row, binder: "FALSE" if value == "true" else "TRUE")
+    present = AnyToken((hasher.present(parameter.resource_type, parameter.code),))
+    if parameter.is_composite_of_resource:
+        raise UnsupportedParameterError(f"{parameter.code}:missing", "ask for the missing part by its own parameter")
+    return Not(present) if value == "true" else present
+
+
+def _matching(parameter: Parameter, modifier: str | None, values: list[str], context: SearchContext) -> Criterion:
+    hasher, base_url, now = context.hasher, context.base_url, context.now
+    if parameter.code == "_id":
+        ids = [unescape(value) for value in values]
+        return Written(lambda row, binder: _id_condition(row, ids, binder))
+    if parameter.code == "_lastUpdated":
+        return date.last_updated(values, now)
+    match parameter.type:
+        case "token":
+            found = token.match(parameter, values, hasher)
+            # search.html#token, :not: "the coding/code is not in the set", also where there is none.
+            return Not(found) if modifier == "not" else found
+        case "reference":
+            return reference.match(parameter, modifier, values, hasher, base_url)
+        case "string":
+            return string.match(parameter, modifier, values, hasher)
+        case "composite":
+            served = dict(parameters_of(parameter.resource_type))
+            return composite.match(parameter, served, values, hasher, base_url, now)
+        case _:
+            return either([composite.match_plain(parameter, value, hasher, base_url, now) for value in values])
+
+
+def _id_condition(row: str, ids: list[str], binder: Binder) -> str:
+    return f"{row}.id = ANY({binder.bind(ids, 'text[]')})"

@@ -1,0 +1,144 @@
+"""composite parameters: parts that hold together in one element (FHIR R4, search.html#composite).
+
+A composite over the resource itself (Observation.code-value-quantity) asks for both parts of the same resource, which the
+parts' own index values answer. A composite over an inner element (component-code-value-quantity) leaves values that bind
+its parts together.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import product
+from typing import Any
+
+from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, either
+from bhr_api.search.entry import IndexEntry
+from bhr_api.search.escapes import split_composite, split_pipes, unescape
+from bhr_api.search.parameters import Component, Parameter
+from bhr_api.search.tokens import TokenHasher
+from bhr_api.search.types import date, number, quantity, reference, string, token, uri
+from bhr_api.search.types.token import TypedValue
+
+_NUMERIC = ("number", "quantity")
+
+
+def index(parameter: Parameter, elements: list[TypedValue], entry: IndexEntry) -> None:
+    """Leave the values that bind the parts of each inner element together."""
+    if parameter.is_composite_of_resource:
+        return
+    for _, element in elements:
+        if isinstance(element, dict) and "resourceType" not in element:
+            _index_element(parameter, element, entry)
+
+
+def _index_element(parameter: Parameter, element: dict[str, Any], entry: IndexEntry) -> None:
+    first, second = parameter.components[:2]
+    forms = list(_forms(first, first.extract(element), entry.hasher, entry.base_url))
+    values = second.extract(element)
+    if second.type in _NUMERIC:
+        codes = [_token(parameter, entry.hasher, form) for form in forms]
+        for row in dict.fromkeys(quantity.ranges(values, entry.hasher)):
+            entry.numbers.append((parameter.number, *row, codes))
+        return
+    pairs = product(forms, _forms(second, values, entry.hasher, entry.base_url))
+    entry.tokens.update(_token(parameter, entry.hasher, f"{one}\0{other}") for one, other in pairs)
+
+
+def _token(parameter: Parameter, hasher: TokenHasher, form: str) -> int:
+    return hasher.code(parameter.resource_type, parameter.code, form)
+
+
+def _forms(component: Component, values: list[TypedValue], hasher: TokenHasher, base_url: str) -> Iterator[str]:
+    """Every way in which a query may name the part."""
+    if component.type == "reference":
+        for _, value in values:
+            literal = value.get("reference") if isinstance(value, dict) else value
+            if isinstance(literal, str):
+                yield from (f"r{target}" for target in reference.targets(literal, hasher, base_url))
+        return
+    for system, code in token.codings(values):
+        yield f"c{code}"
+        yield f"s{system or ''}|{code}"
+        if system is not None:
+            yield f"y{system}"
+
+
+def _asked_form(
+    component: Component, value: str, parameter: Parameter, hasher: TokenHasher, base_url: str
+) -> list[str]:
+    if component.type == "reference":
+        own = Parameter(
+            component.code, "reference", parameter.resource_type, "", (), component.extract, False, False, False
+        )
+        return [f"r{found}" for _, found in reference.asked_targets(own, None, value, hasher, base_url)]
+    parts = split_pipes(value)
+    if len(parts) == 1:
+        return [f"c{parts[0]}"]
+    if len(parts) != 2 or not (parts[0] or parts[1]):
+        raise InvalidParameterError(parameter.code, value, "a token is code, system|code, |code or system|")
+    return [f"s{parts[0]}|{parts[1]}" if parts[1] else f"y{parts[0]}"]
+
+
+def match(
+    parameter: Parameter,
+    served: "dict[str, Parameter]",
+    values: list[str],
+    hasher: TokenHasher,
+    base_url: str,
+    now: datetime,
+) -> Criterion:
+    """Rows with an element whose parts are as one of `values` asks; `served` are the parameters of the type."""
+    if len(parameter.components) != 2:
+        raise UnsupportedParameterError(parameter.code, "composites of three parts are not served yet")
+    return either([_match_one(parameter, served, value, hasher, base_url, now) for value in values])
+
+
+def _match_one(
+    parameter: Parameter, served: "dict[str, Parameter]", value: str, hasher: TokenHasher, base_url: str, now: datetime
+) -> Criterion:
+    parts = split_composite(parameter.code, value, 2)
+    found: list[Criterion] = []
+    if parameter.is_composite_of_resource or parameter.code.startswith("combo-"):
+        codes = [component.code.removeprefix("combo-") for component in parameter.components]
+        found.append(
+            Both(
+                [
+                    match_plain(served[code], part, hasher, base_url, now)
+                    for code, part in zip(codes, parts, strict=True)
+                ]
+            )
+        )
+    if not parameter.is_composite_of_resource:
+        found.append(_match_element(parameter, parts, hasher, base_url))
+    return found[0] if len(found) == 1 else Either(found)
+
+
+def _match_element(parameter: Parameter, parts: list[str], hasher: TokenHasher, base_url: str) -> Criterion:
+    first, second = parameter.components
+    firsts = _asked_form(first, parts[0], parameter, hasher, base_url)
+    if second.type in _NUMERIC:
+        unit, asked = quantity.asked_range(parameter.code, parts[1], hasher)
+        return either(
+            [number.in_index(parameter, unit, asked, element=_token(parameter, hasher, form)) for form in firsts]
+        )
+    seconds = _asked_form(second, parts[1], parameter, hasher, base_url)
+    return AnyToken(tuple(_token(parameter, hasher, f"{one}\0{other}") for one, other in product(firsts, seconds)))
+
+
+def match_plain(parameter: Parameter, value: str, hasher: TokenHasher, base_url: str, now: datetime) -> Criterion:
+    """One value of a parameter that is no composite, without modifier."""
+    match parameter.type:
+        case "token":
+            return token.match(parameter, [value], hasher)
+        case "reference":
+            return reference.match(parameter, None, [value], hasher, base_url)
+        case "string":
+            return string.match(parameter, None, [value], hasher)
+        case "date":
+            return date.match(parameter, [value], now)
+        case "number":
+            return number.match(parameter, [value])
+        case "quantity":
+            return quantity.match(parameter, [value], hasher)
+        case _:
+            return uri.match(parameter, [unescape(value)], hasher)

@@ -1,0 +1,98 @@
+"""quantity parameters: a number with or without a unit (FHIR R4, search.html#quantity).
+
+A quantity leaves one row for its bare number, one by code, one by unit text, and one under its system; UCUM units go to
+the canonical unit of their dimension there, on both sides, so that `5.4 g` finds `5400 mg`.
+"""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from bhr_api.errors import InvalidParameterError
+from bhr_api.fhir import ucum
+from bhr_api.search.criteria import Criterion, either
+from bhr_api.search.entry import IndexEntry
+from bhr_api.search.escapes import split_pipes
+from bhr_api.search.parameters import Parameter
+from bhr_api.search.tokens import TokenHasher
+from bhr_api.search.types.number import BARE, HIGHEST, LOWEST, AskedNumber, bounded, in_index, parse_number
+from bhr_api.search.types.token import TypedValue
+
+MODIFIERS: frozenset[str] = frozenset()
+
+Ranged = tuple[int, Decimal, Decimal]
+
+
+def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> None:
+    """Leave the rows of each quantity."""
+    for row in dict.fromkeys(ranges(values, entry.hasher)):
+        entry.numbers.append((parameter.number, *row, None))
+
+
+def ranges(values: list[TypedValue], hasher: TokenHasher) -> Iterator[Ranged]:
+    """(unit hash, low, high) for every way of asking for each quantity."""
+    for type_code, value in values:
+        if not isinstance(value, dict):
+            continue
+        if type_code == "Money":
+            value = {"value": value.get("value"), "code": value.get("currency")}
+        low, high, unit = _range(value, type_code)
+        if low is None or high is None:
+            continue
+        yield BARE, bounded(low), bounded(high)
+        for name in dict.fromkeys((unit.get("code"), unit.get("unit"))):
+            if name:
+                yield hasher.unit(None, name), bounded(low), bounded(high)
+        if unit.get("system") and unit.get("code"):
+            token, low = _in_system(hasher, unit["system"], unit["code"], low)
+            yield token, bounded(low), bounded(_in_system(hasher, unit["system"], unit["code"], high)[1])
+
+
+def _range(value: dict[str, Any], type_code: str) -> tuple[Decimal | None, Decimal | None, dict[str, Any]]:
+    if type_code == "Range":
+        low, high = value.get("low") or {}, value.get("high") or {}
+        return _number(low, LOWEST), _number(high, HIGHEST), low or high
+    number = _number(value, None)
+    if number is None:
+        return None, None, value
+    # datatypes.html#Quantity: with a comparator the true value is somewhere beyond the number.
+    match value.get("comparator"):
+        case "<" | "<=":
+            return LOWEST, number, value
+        case ">" | ">=":
+            return number, HIGHEST, value
+    return number, number, value
+
+
+def _number(quantity: dict[str, Any], otherwise: Decimal | None) -> Decimal | None:
+    value = quantity.get("value")
+    return otherwise if value is None else Decimal(value)
+
+
+def _in_system(hasher: TokenHasher, system: str, code: str, value: Decimal) -> tuple[int, Decimal]:
+    if system == ucum.SYSTEM:
+        code, value = ucum.canonical(code, bounded(value))
+    return hasher.unit(system, code), value
+
+
+def asked_range(parameter: str, text: str, hasher: TokenHasher) -> tuple[int, AskedNumber]:
+    """(unit hash, number) that a query value asks for: `[prefix]number`, `...|system|code` or `...||code`."""
+    parts = split_pipes(text)
+    if len(parts) not in (1, 3):
+        raise InvalidParameterError(parameter, text, "a quantity is number, number|system|code or number||code")
+    asked = parse_number(parameter, parts[0])
+    if len(parts) == 1 or not (parts[1] or parts[2]):
+        return BARE, asked
+    _, system, code = parts
+    if not code:
+        raise InvalidParameterError(parameter, text, "a quantity with a system needs a code: number|system|code")
+    if not system:
+        return hasher.unit(None, code), asked
+    prefix, *numbers = asked
+    scaled = [_in_system(hasher, system, code, number) for number in numbers]
+    return scaled[0][0], AskedNumber(prefix, *(number for _, number in scaled))
+
+
+def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Criterion:
+    """Rows that have a quantity as one of `values` asks."""
+    return either([in_index(parameter, *asked_range(parameter.code, value, hasher), element=None) for value in values])

@@ -1,0 +1,83 @@
+"""token parameters: codes, identifiers, booleans and the like, by system and code (FHIR R4, search.html#token).
+
+Codes are compared exactly. R4 leaves case to the code system; what a search adds by folding, a conditional write would
+merge, so it is not done (docs/search.md).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from bhr_api.errors import InvalidParameterError
+from bhr_api.search.criteria import AnyToken, Criterion, either
+from bhr_api.search.entry import IndexEntry
+from bhr_api.search.escapes import split_pipes
+from bhr_api.search.parameters import Parameter
+from bhr_api.search.tokens import TokenHasher
+
+MODIFIERS = frozenset({"not"})
+
+TypedValue = tuple[str, Any]
+
+
+def codings(values: list[TypedValue]) -> Iterator[tuple[str | None, str]]:
+    """(system or None, code) of each value, by the table in search.html#token."""
+    for type_code, value in values:
+        if type_code == "CodeableConcept":
+            for coding in value.get("coding", ()):
+                if coding and "code" in coding:
+                    yield coding.get("system"), coding["code"]
+        elif type_code == "Coding":
+            if "code" in value:
+                yield value.get("system"), value["code"]
+        elif type_code == "Identifier":
+            if "value" in value:
+                yield value.get("system"), value["value"]
+        elif type_code == "ContactPoint":
+            if "value" in value:
+                yield value.get("use"), value["value"]
+        elif isinstance(value, bool):
+            yield None, "true" if value else "false"
+        elif isinstance(value, str):
+            yield None, value
+
+
+def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> None:
+    """Leave `code`, `system|code` (or `|code`) and `system|` for each coding."""
+    found = [
+        token
+        for system, code in codings(values)
+        for token in tokens_of(entry.hasher, parameter.resource_type, parameter.code, system, code)
+    ]
+    entry.tokens.update(found)
+    if parameter.is_ordered:
+        entry.ordered.update(found)
+
+
+def tokens_of(
+    hasher: TokenHasher, resource_type: str, parameter: str, system: str | None, code: str
+) -> tuple[int, ...]:
+    """All tokens by which a search can ask for the coding."""
+    forms = (
+        hasher.code(resource_type, parameter, code),
+        hasher.system_code(resource_type, parameter, system or "", code),
+    )
+    return forms if system is None else (*forms, hasher.system(resource_type, parameter, system))
+
+
+def asked_token(hasher: TokenHasher, resource_type: str, parameter: str, value: str) -> int:
+    """The token of one query value: `code`, `system|code`, `|code` or `system|`."""
+    parts = split_pipes(value)
+    if len(parts) == 1:
+        return hasher.code(resource_type, parameter, parts[0])
+    if len(parts) != 2 or not (parts[0] or parts[1]):
+        raise InvalidParameterError(parameter, value, "a token is code, system|code, |code or system|")
+    system, code = parts
+    if not code:
+        return hasher.system(resource_type, parameter, system)
+    return hasher.system_code(resource_type, parameter, system, code)
+
+
+def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Criterion:
+    """Rows that have one of `values`."""
+    asked = [asked_token(hasher, parameter.resource_type, parameter.code, value) for value in values]
+    return either([AnyToken((found,), parameter.is_ordered) for found in asked])

@@ -1,0 +1,98 @@
+"""The worker's one connection pool, bounded in size and in waiting.
+
+An interaction acquires one connection, never a second while it holds one: that is how other servers came to hang.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+
+from bhr_api.errors import OverloadedError, TooCostlyError
+
+Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
+
+# A cached generic plan does not know which token it gets; the wrong road costs up to 700 times as much
+# (docs/decisions/0003-storage.md), so every execution is planned with its values.
+SESSION_SETTINGS = {
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "timezone": "UTC",
+    "synchronous_commit": "on",
+    "application_name": "bhr-api",
+}
+
+
+class Database:
+    """The pool and the clock of the database.
+
+    `acquire` waits at most `wait_seconds` for a connection and then sheds the request with OverloadedError (503).
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], wait_seconds: float) -> None:
+        self.pool = pool
+        self._wait_seconds = wait_seconds
+        self._offset = timedelta()
+        self.busy_seconds = 0.0
+
+    @classmethod
+    async def open(
+        cls, dsn: str, *, pool_size: int = 10, wait_seconds: float = 2.0, statement_timeout_seconds: float = 30.0
+    ) -> "Database":
+        """Connect to `dsn` (a postgresql:// URL) and learn the database's clock."""
+        settings = SESSION_SETTINGS | {"statement_timeout": str(int(statement_timeout_seconds * 1000))}
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=min(2, pool_size),
+            max_size=pool_size,
+            server_settings=settings,
+            max_cached_statement_lifetime=0,
+            statement_cache_size=1024,
+            command_timeout=statement_timeout_seconds + 5,
+        )
+        database = cls(pool, wait_seconds)
+        async with database.acquire() as connection:
+            await database.set_clock(connection)
+        return database
+
+    async def close(self) -> None:
+        """Close the pool, waiting for what is in flight."""
+        await self.pool.close()
+
+    @asynccontextmanager
+    async def acquire(self) -> AsyncIterator[Connection]:
+        """One connection for one interaction.
+
+        Raises OverloadedError when none comes free in time, and TooCostlyError when a statement runs into its limit.
+        """
+        try:
+            connection = await self.pool.acquire(timeout=self._wait_seconds)
+        except (TimeoutError, asyncpg.TooManyConnectionsError, OSError, asyncpg.CannotConnectNowError) as error:
+            raise OverloadedError("The server is busy; try again shortly.") from error
+        started = time.perf_counter()
+        try:
+            yield connection
+        except asyncpg.QueryCanceledError as error:
+            raise TooCostlyError(
+                "The request needs more work than one request may take. Narrow it, for example by patient or date."
+            ) from error
+        except asyncpg.PostgresConnectionError as error:
+            raise OverloadedError("The connection to the database was lost; try again shortly.") from error
+        finally:
+            self.busy_seconds += time.perf_counter() - started
+            await asyncio.shield(self.pool.release(connection))
+
+    async def set_clock(self, connection: Connection) -> None:
+        """Measure how far the database's clock is from ours; `now` is corrected by it."""
+        before = datetime.now(UTC)
+        theirs: datetime = await connection.fetchval("SELECT clock_timestamp()")
+        ours = before + (datetime.now(UTC) - before) / 2
+        self._offset = theirs - ours
+
+    def now(self) -> datetime:
+        """The database's time in UTC, cut to milliseconds as meta.lastUpdated shows it."""
+        instant = datetime.now(UTC) + self._offset
+        return instant.replace(microsecond=instant.microsecond // 1000 * 1000)

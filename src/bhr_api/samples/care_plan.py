@@ -8,8 +8,9 @@ from datetime import date, timedelta
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import HL7, Resource, code_only, coded, concept, moment, period
+from bhr_api.samples.datatypes import HL7, code_only, coded, concept, moment, period
 from bhr_api.samples.goals import AIMS
 
 DAYS_BETWEEN_REVIEWS: Final = 90

@@ -2,8 +2,9 @@
 
 from random import Random
 
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import staff
-from bhr_api.samples.datatypes import Resource, reference
+from bhr_api.samples.datatypes import reference
 from bhr_api.samples.story import Story
 
 

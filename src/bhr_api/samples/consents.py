@@ -7,9 +7,10 @@ consent holds the elements of 42 CFR 2.31(a).
 from datetime import timedelta
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import staff
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import EXAMPLE, HL7, Resource, code_only, coded, coding, moment, period, plain_text
+from bhr_api.samples.datatypes import EXAMPLE, HL7, code_only, coded, coding, moment, period, plain_text
 
 
 def add_consents(chart: Chart) -> None:

@@ -9,18 +9,10 @@ from datetime import date, timedelta
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import staff
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import (
-    Resource,
-    coded,
-    coding,
-    identifier,
-    moment,
-    plain_text,
-    quantity,
-    sample_code,
-)
+from bhr_api.samples.datatypes import coded, coding, identifier, moment, plain_text, quantity, sample_code
 from bhr_api.samples.measurement import SURVEY
 from bhr_api.samples.notes import note_text
 

@@ -8,9 +8,10 @@ from datetime import date, timedelta
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import staff
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import Resource, coded, concept, identifier, moment, period, sample_code
+from bhr_api.samples.datatypes import coded, concept, identifier, moment, period, sample_code
 
 REFERRALS: Final = (
     ("supported-employment", "Supported employment"),

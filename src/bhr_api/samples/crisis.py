@@ -9,20 +9,10 @@ from datetime import date, timedelta
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import people, staff
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import (
-    HL7,
-    Resource,
-    code_only,
-    coded,
-    coding,
-    concept,
-    identifier,
-    moment,
-    period,
-    sample_code,
-)
+from bhr_api.samples.datatypes import HL7, code_only, coded, coding, concept, identifier, moment, period, sample_code
 
 SAFETY_PLAN: Final = concept(
     "Safety plan",

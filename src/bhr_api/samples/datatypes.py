@@ -2,11 +2,10 @@
 
 from base64 import b64encode
 from datetime import date, datetime, time, timedelta, timezone
-from typing import Any, Final
+from typing import Final
 
 from bhr_api.fhir import canonical
-
-Resource = dict[str, Any]
+from bhr_api.fhir.definitions import Resource
 
 EXAMPLE: Final = "http://example.org/bhr-samples"
 HL7: Final = "http://terminology.hl7.org/CodeSystem"

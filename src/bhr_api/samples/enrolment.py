@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import people, staff
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import HL7, Resource, code_only, coded, concept, identifier, moment, period
+from bhr_api.samples.datatypes import HL7, code_only, coded, concept, identifier, moment, period
 
 CAREGIVER: Final = coded(canonical.SNOMED_CT, "133932002", "Caregiver")
 LEGAL_GUARDIAN: Final = coded(f"{HL7}/v3-RoleCode", "GUARD", "guardian")

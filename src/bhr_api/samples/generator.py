@@ -9,6 +9,7 @@ from datetime import date
 from random import Random
 from typing import Final
 
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import staff
 from bhr_api.samples.care_plan import add_care_plan
 from bhr_api.samples.chart import Chart
@@ -16,7 +17,6 @@ from bhr_api.samples.consents import add_consents
 from bhr_api.samples.contacts import add_contacts
 from bhr_api.samples.coordination import add_coordination
 from bhr_api.samples.crisis import add_crisis
-from bhr_api.samples.datatypes import Resource
 from bhr_api.samples.enrolment import add_enrolment
 from bhr_api.samples.goals import add_goals
 from bhr_api.samples.instruments import GAD_7, PHQ_9, questionnaire

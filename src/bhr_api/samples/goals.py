@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import HL7, Resource, code_only, coded, concept, moment, period, quantity, sample_code
+from bhr_api.samples.datatypes import HL7, code_only, coded, concept, moment, period, quantity, sample_code
 from bhr_api.samples.instruments import GAD_7, PHQ_9
 from bhr_api.samples.measurement import SURVEY
 from bhr_api.samples.story import MeasureKey, Point

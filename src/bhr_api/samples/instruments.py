@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bhr_api.fhir import canonical
-from bhr_api.samples.datatypes import Resource, coding
+from bhr_api.fhir.definitions import Resource
+from bhr_api.samples.datatypes import coding
 
 ORDINAL_VALUE: Final = "http://hl7.org/fhir/StructureDefinition/ordinalValue"
 

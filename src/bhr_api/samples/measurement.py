@@ -9,8 +9,9 @@ from random import Random
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import HL7, Resource, coded, coding, concept, moment, period, quantity
+from bhr_api.samples.datatypes import HL7, coded, coding, concept, moment, period, quantity
 from bhr_api.samples.instruments import (
     BAND_TEXTS,
     DIFFICULTY,

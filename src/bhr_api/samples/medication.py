@@ -8,8 +8,9 @@ from datetime import date, timedelta
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples.chart import Chart
-from bhr_api.samples.datatypes import HL7, Resource, coded, identifier, moment, period, quantity
+from bhr_api.samples.datatypes import HL7, coded, identifier, moment, period, quantity
 
 DAYS_OF_ADMINISTRATIONS: Final = 28
 REFUSED_SHARE: Final = {"improving": 0.05, "plateau": 0.12, "worsening": 0.3}

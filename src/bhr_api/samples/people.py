@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from bhr_api.samples.datatypes import Resource
+from bhr_api.fhir.definitions import Resource
 
 GIVEN_NAMES: Final = {
     "female": (

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bhr_api.fhir import canonical
-from bhr_api.samples.datatypes import Resource, coding, concept
+from bhr_api.fhir.definitions import Resource
+from bhr_api.samples.datatypes import coding, concept
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from random import Random
 from typing import Final
 
 from bhr_api.fhir import canonical
+from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import people
-from bhr_api.samples.datatypes import HL7, Resource, code_only, coded, concept, identifier, reference
+from bhr_api.samples.datatypes import HL7, code_only, coded, concept, identifier, reference
 
 NUCC: Final = "http://nucc.org/provider-taxonomy"
 CLIENTS_PER_TEAM: Final = 25

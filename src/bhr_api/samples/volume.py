@@ -1,7 +1,7 @@
 """Many plain resources, quickly, for benchmarks: the mix and the sizes of a community agency's store.
 
-Of a million resources 720,000 are Observations, 20,000 Patients. The resources are valid FHIR R4 and refer to earlier ones
-of the stream; they tell no story (for that see `generate`).
+Of a million resources 720,000 are Observations, 20,000 Patients. The resources are valid FHIR R4 and refer to earlier
+ones of the stream; they tell no story (for that see `generate`).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from bhr_api.fhir.definitions import Resource
 from bhr_api.samples import people, staff
 from bhr_api.samples.care_plan import ASSESS_PLAN
 from bhr_api.samples.contacts import CONSEQUENCES, KINDS
-from bhr_api.samples.datatypes import EXAMPLE, HL7, code_only, coded, coding, concept, plain_text
+from bhr_api.samples.datatypes import EXAMPLE, HL7, code_only, coded, coding, concept, plain_text, quantity
 from bhr_api.samples.generator import TODAY
 from bhr_api.samples.goals import AIMS
 from bhr_api.samples.instruments import BAND_TEXTS, GAD_7, PHQ_9, Instrument
@@ -156,14 +156,7 @@ class Volume:
         """A Goal with a measurable target."""
         random, patient, moment = self._random, self._patient_number(), self._moment()
         aim = random.choice(AIMS)
-        unit, code = aim.unit
-        target = {
-            "value": aim.target,
-            "comparator": aim.comparator,
-            "unit": unit,
-            "system": canonical.UCUM,
-            "code": code,
-        }
+        bound = {"comparator": aim.comparator} | quantity(aim.target, *aim.unit)
         goal = self._new("Goal", number, patient) | {
             "lifecycleStatus": "active",
             "achievementStatus": random.choice(_ACHIEVEMENTS),
@@ -171,7 +164,7 @@ class Volume:
             "description": concept(aim.description),
             "subject": self._patients[patient],
             "startDate": moment[:10],
-            "target": [{"measure": aim.measure, "detailQuantity": target, "dueDate": random.choice(self._days)}],
+            "target": [{"measure": aim.measure, "detailQuantity": bound, "dueDate": random.choice(self._days)}],
             "statusDate": moment[:10],
             "expressedBy": self._patients[patient],
         }

@@ -25,7 +25,7 @@ class Measure:
     high: int = 0
     answers: tuple[Resource, ...] = ()
     instrument: Instrument | None = None
-    reference_range: tuple[Resource, ...] = ()
+    reference_range: list[Resource] | None = None
 
 
 def _unit(unit: str, code: str) -> Resource:
@@ -43,9 +43,9 @@ def _answer(instrument: Instrument, item: str) -> Measure:
 
 
 def _vital_sign(code: str, display: str, unit: tuple[str, str], low: int, high: int) -> Measure:
-    normal = ({"low": {"value": low} | _unit(*unit), "high": {"value": high} | _unit(*unit), "text": "Usual range"},)
+    normal = {"low": {"value": low} | _unit(*unit), "high": {"value": high} | _unit(*unit), "text": "Usual range"}
     words = coded(canonical.LOINC, code, display)
-    return Measure(3, [VITAL_SIGNS], words, _unit(*unit), low - 5, high + 20, reference_range=normal)
+    return Measure(3, [VITAL_SIGNS], words, _unit(*unit), low - 5, high + 20, reference_range=[normal])
 
 
 def _daily_living(code: str, text: str, weight: float, high: int) -> Measure:

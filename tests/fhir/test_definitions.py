@@ -57,13 +57,38 @@ def test_the_tables_load_quickly_and_without_validation_machinery() -> None:
 
 
 def test_resource_type_numbers_never_change() -> None:
-    assert len(RESOURCE_TYPES) == 147
-    pinned = {"Account": 1, "CarePlan": 14, "Observation": 96, "Patient": 103, "VisionPrescription": 147}
+    assert len(RESOURCE_TYPES) == 146
+    pinned = {"Account": 1, "CarePlan": 14, "Observation": 96, "Patient": 103, "VisionPrescription": 146}
     assert {name: RESOURCE_TYPE_NUMBERS[name] for name in pinned} == pinned
 
 
 def test_abstract_types_are_not_resource_types() -> None:
     assert not {"Resource", "DomainResource", "MetadataResource"} & set(RESOURCE_TYPES)
+
+
+def test_nothing_of_other_releases_is_in_the_tables() -> None:
+    assert "SubscriptionStatus" not in RESOURCE_TYPES
+    assert set(elements_of("Meta")) == {
+        *("id", "extension", "versionId", "lastUpdated", "source", "profile", "security", "tag")
+    }
+    assert "progressStatus" not in elements_of("ResearchStudy")
+    assert "url" not in elements_of("Binary")
+    assert "participantEffectivePeriod" in json_names("EvidenceVariable.characteristic")
+
+
+def test_every_type_and_target_that_an_element_names_exists() -> None:
+    for name in definitions._TYPES:
+        for element in elements_of(name).values():
+            assert all(definitions.is_type(code) for code in element.types), f"{name}.{element.name}"
+            assert set(element.targets) <= set(RESOURCE_TYPES), f"{name}.{element.name}"
+
+
+def test_a_code_that_only_groups_others_is_in_no_value_set() -> None:
+    codes = value_set_codes("http://hl7.org/fhir/ValueSet/item-type")
+
+    assert codes is not None
+    assert {code for _, code in codes} >= {"group", "choice", "open-choice"}
+    assert "question" not in {code for _, code in codes}
 
 
 def test_primitive_types_are_those_of_r4() -> None:
@@ -138,11 +163,9 @@ def test_every_bound_value_set_is_expanded_but_these() -> None:
     assert {str(url).rpartition("/")[2] for url in bound if value_set_codes(str(url)) is None} == {
         "all-languages",
         "bcp13.txt",
-        "characteristic-combination",
         "currencies",
         "LL379-9",
         "mimetypes",
-        "subscription-notification-type",
         "ucum-units",
     }
 

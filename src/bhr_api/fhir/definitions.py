@@ -32,7 +32,7 @@ class ElementDefinition:
 
     `max` None is unbounded. `types` are FHIR type codes; a backbone's type is its path (`Observation.component`), also
     where R4 refers to another element's content. `targets` are the resource types that a Reference may name, () for
-    any. `binding` is the value set that codes must come from. `constraints` are those that the types do not have already.
+    any. `binding` is the value set that codes must come from. `constraints` are those that the types do not have.
     """
 
     name: str

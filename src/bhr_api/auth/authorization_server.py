@@ -1,0 +1,133 @@
+"""The token, introspection and revocation endpoints, apart from HTTP (RFC 6749, RFC 7009, RFC 7662).
+
+One database transaction for each request: what was decided, what it used up and its audit event commit together.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Literal
+
+from authlib.common.security import is_secure_transport
+from authlib.oauth2.rfc6749 import InvalidClientError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+
+from bhr_api.auth.audit import AuthorizationAudit, AuthorizationEvent
+from bhr_api.auth.client_authentication import register_methods
+from bhr_api.auth.client_credentials import BackendServiceGrant
+from bhr_api.auth.failed_authentications import FailedAuthentications
+from bhr_api.auth.introspection import OwnTokenIntrospection
+from bhr_api.auth.jwks_url import PublishedKeySets
+from bhr_api.auth.request_form import EndpointRequest, ParsedRequest, read_request
+from bhr_api.auth.revocation import OwnTokenRevocation
+from bhr_api.auth.server_transaction import (
+    Circumstances,
+    FormRequest,
+    KeySetDueError,
+    OAuthResponse,
+    ServerTransaction,
+)
+from bhr_api.store import oauth
+
+Endpoint = Literal["token", "introspection", "revocation"]
+_SWEEP_INTERVAL = timedelta(minutes=1)
+_SWEEP_LIMIT = 1000
+# Workers' clocks may differ a little; a used assertion is remembered this much longer than it could be accepted.
+_SWEEP_MARGIN = timedelta(minutes=5)
+
+
+class AuthorizationServer:
+    """One for each worker. `sessions` opens a database session; `audit` keeps events inside its transaction."""
+
+    def __init__(
+        self,
+        *,
+        public_url: str,
+        sessions: Callable[[], AsyncSession],
+        audit: AuthorizationAudit,
+        clock: Callable[[], datetime],
+    ) -> None:
+        if not is_secure_transport(public_url):
+            raise ValueError("OAuth needs an https public URL; http is for this machine itself only.")
+        self._issuer = public_url.rstrip("/")
+        self._token_url = f"{self._issuer}/oauth/token"
+        self._sessions, self._audit, self._clock = sessions, audit, clock
+        self._key_sets = PublishedKeySets(clock)
+        self._failures = FailedAuthentications(clock)
+        self._next_sweep: dict[int, datetime] = {}
+
+    async def answer(self, endpoint: Endpoint, request: EndpointRequest) -> OAuthResponse:
+        """The response to one request; refusals are responses too.
+
+        After 300 failures in a minute it is 429 without a look at the database; the failures themselves are audited.
+        """
+        parsed = read_request(request)
+        pair = (request.source_address, parsed.claimed_client_id)
+        if seconds := self._failures.seconds_to_wait(pair):
+            return _too_many_failures(seconds)
+        response = await self._decide(endpoint, request, parsed)
+        if response.body.get("error") == InvalidClientError.error:
+            self._failures.count(pair)
+        return response
+
+    async def _decide(self, endpoint: Endpoint, request: EndpointRequest, parsed: ParsedRequest) -> OAuthResponse:
+        try:
+            return await self._transact(endpoint, request, parsed, may_fetch_keys=True)
+        except KeySetDueError as due:
+            await self._key_sets.refresh(due.url, due.kid)
+            return await self._transact(endpoint, request, parsed, may_fetch_keys=False)
+
+    async def _transact(
+        self, endpoint: Endpoint, request: EndpointRequest, parsed: ParsedRequest, *, may_fetch_keys: bool
+    ) -> OAuthResponse:
+        async with self._sessions() as session, session.begin():
+
+            def decide(sync_session: Session) -> tuple[OAuthResponse, list[AuthorizationEvent]]:
+                circumstances = Circumstances(
+                    session=sync_session,
+                    now=self._clock(),
+                    token_url=self._token_url,
+                    issuer=self._issuer,
+                    request=request,
+                    key_sets=self._key_sets,
+                    may_fetch_keys=may_fetch_keys,
+                )
+                return _respond(ServerTransaction(circumstances), endpoint, parsed), circumstances.events
+
+            response, events = await session.run_sync(decide)
+            for event in events:
+                await self._audit(event, session)
+                await self._sweep(session, event)
+        return response
+
+    async def _sweep(self, session: AsyncSession, event: AuthorizationEvent) -> None:
+        """Once a minute, with a grant, forget the tenant's used assertions that could no longer be accepted."""
+        now = self._clock()
+        if event.action != "grant" or event.tenant is None or now < self._next_sweep.get(event.tenant, now):
+            return
+        self._next_sweep[event.tenant] = now + _SWEEP_INTERVAL
+        await session.execute(oauth.forget_expired_assertions(event.tenant, now - _SWEEP_MARGIN, _SWEEP_LIMIT))
+
+
+def _respond(server: ServerTransaction, endpoint: Endpoint, parsed: ParsedRequest) -> OAuthResponse:
+    if parsed.error is not None:
+        return server.handle_error_response(None, parsed.error)
+    request = FormRequest(server.circumstances.token_url, parsed.form, parsed.credentials)
+    register_methods(server)
+    response: OAuthResponse
+    if endpoint == "token":
+        server.register_grant(BackendServiceGrant)
+        response = server.create_token_response(request)
+    else:
+        server.register_endpoint(OwnTokenIntrospection if endpoint == "introspection" else OwnTokenRevocation)
+        response = server.create_endpoint_response(endpoint, request)
+    return response
+
+
+def _too_many_failures(seconds: int) -> OAuthResponse:
+    body = {
+        "error": "temporarily_unavailable",
+        "error_description": f"Too many failed client authentications; try again in {seconds} seconds.",
+    }
+    headers = {"Retry-After": str(seconds), "Cache-Control": "no-store", "Pragma": "no-cache"}
+    return OAuthResponse(429, body, headers)

@@ -1,0 +1,95 @@
+"""Bearer tokens on the FHIR side: from an Authorization header to the caller (RFC 6750 §2.1, §3.1)."""
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bhr_api.access import Caller, parse_scopes
+from bhr_api.auth.opaque_strings import OpaqueString, parse_opaque
+from bhr_api.errors import UnauthenticatedError
+from bhr_api.store.database import Connection
+from bhr_api.store.oauth import LOOK_UP_BEARER, TENANT_NUMBER
+
+# A revoked token is dead on every worker, on every machine, after at most this long. Notifications would be faster by a
+# second, but they do not cross the nodes of a distributed database and are lost with a connection.
+CACHE_SECONDS = 2.0
+_MOST_CACHED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Cached:
+    caller: Caller
+    reread_at: float
+    expires_at: datetime
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class TokenReader:
+    """Reads access tokens for one worker: one look-up by primary key, remembered for `CACHE_SECONDS`."""
+
+    def __init__(
+        self,
+        acquire: Callable[[], AbstractAsyncContextManager[Connection]],
+        clock: Callable[[], datetime] = _now,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._acquire, self._clock, self._monotonic = acquire, clock, monotonic
+        self._cache: dict[str, _Cached] = {}
+        # A tenant's number never changes (it is the distribution column), so it is looked up once.
+        self._tenants: dict[str, int] = {}
+
+    async def caller(self, authorization_header: str | None) -> Caller:
+        """Who holds the token of this header. Raises `UnauthenticatedError` for anything but a live access token."""
+        cached = self._cache.get(authorization_header or "")
+        if cached is not None and self._monotonic() < cached.reread_at and self._clock() < cached.expires_at:
+            return cached.caller
+        return await self._read(authorization_header)
+
+    async def _read(self, header: str | None) -> Caller:
+        token = _token_in(header)
+        assert header is not None
+        self._cache.pop(header, None)
+        reread_at = self._monotonic() + CACHE_SECONDS
+        async with self._acquire() as connection:
+            tenant = await self._tenant(token.tenant_name, connection)
+            row = None if tenant is None else await connection.fetchrow(LOOK_UP_BEARER, tenant, token.digest)
+        if tenant is None or row is None or row["expires_at"] <= self._clock():
+            raise _not_valid()
+        caller = Caller(tenant, row["client_id"], parse_scopes(row["scope"]), row["fhir_user"], row["patient"])
+        self._remember(header, _Cached(caller, reread_at, row["expires_at"]))
+        return caller
+
+    async def _tenant(self, name: str, connection: Connection) -> int | None:
+        if name not in self._tenants:
+            number: int | None = await connection.fetchval(TENANT_NUMBER, name)
+            if number is None:
+                return None
+            self._tenants[name] = number
+        return self._tenants[name]
+
+    def _remember(self, header: str, cached: _Cached) -> None:
+        self._cache[header] = cached
+        if len(self._cache) > _MOST_CACHED:
+            # Dictionaries keep the order of insertion, and entries are inserted anew at every reading: the oldest goes.
+            del self._cache[next(iter(self._cache))]
+
+
+def _token_in(header: str | None) -> OpaqueString:
+    scheme, _, text = (header or "").partition(" ")
+    if scheme.lower() != "bearer":
+        # RFC 6750 §3.1: a request without (known) credentials gets a challenge that names no error.
+        raise UnauthenticatedError("Send an access token: Authorization: Bearer ...")
+    token = parse_opaque(text.strip(" "), "at")
+    if token is None:
+        raise _not_valid()
+    return token
+
+
+def _not_valid() -> UnauthenticatedError:
+    # One sentence for malformed, forged, expired and revoked: which of them it is, is nobody's business.
+    return UnauthenticatedError("The access token is not valid here, or no longer.", error="invalid_token")

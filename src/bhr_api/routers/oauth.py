@@ -1,0 +1,98 @@
+"""The OAuth endpoints over HTTP: token, introspect, revoke (RFC 6749 §3.2, RFC 7662 §2, RFC 7009 §2)."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from bhr_api.auth.authorization_server import AuthorizationServer, Endpoint
+from bhr_api.auth.client_assertion import ASSERTION_TYPE
+from bhr_api.auth.request_form import MOST_BYTES, EndpointRequest
+from bhr_api.auth.server_transaction import OAuthResponse
+from bhr_api.errors import OverloadedError
+
+_NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+def oauth_router(server: AuthorizationServer, request_id: Callable[[Request], str]) -> APIRouter:
+    """The three endpoints; `request_id` tells the id under which a request is logged and audited."""
+    router = APIRouter(prefix="/oauth", tags=["OAuth 2"])
+
+    def add(path: str, endpoint: Endpoint, summary: str, fields: dict[str, Any], required: list[str]) -> None:
+        async def answer(request: Request) -> Response:
+            return await _answer(server, endpoint, request, request_id(request))
+
+        router.add_api_route(
+            path,
+            answer,
+            methods=["POST"],
+            summary=summary,
+            operation_id=f"oauth_{endpoint}",
+            openapi_extra=_form(fields | _CLIENT_FIELDS, required),
+            responses={400: {"description": "An error of RFC 6749 §5.2"}, 429: {"description": "Too many failures"}},
+        )
+
+    add("/token", "token", "Get an access token", _TOKEN_FIELDS, ["grant_type", "scope"])
+    add("/introspect", "introspection", "Ask about a token of one's own", _PRESENTED_TOKEN, ["token"])
+    add("/revoke", "revocation", "Revoke a token of one's own", _PRESENTED_TOKEN, ["token"])
+    return router
+
+
+async def _answer(server: AuthorizationServer, endpoint: Endpoint, request: Request, request_id: str) -> Response:
+    body = await _bounded_body(request)
+    if body is None:
+        return _refusal(413, "invalid_request", f"The body is longer than {MOST_BYTES} bytes.")
+    authorization = request.headers.getlist("authorization")
+    if len(authorization) > 1:
+        return _refusal(400, "invalid_request", "Several Authorization headers.")
+    sent = EndpointRequest(
+        content_type=request.headers.get("content-type", ""),
+        body=body,
+        authorization=authorization[0] if authorization else None,
+        source_address=request.client.host if request.client else "",
+        request_id=request_id,
+    )
+    try:
+        return _response(await server.answer(endpoint, sent))
+    except (OverloadedError, OperationalError, InterfaceError, PoolTimeoutError, OSError):
+        return _refusal(503, "temporarily_unavailable", "Try again shortly.", {"Retry-After": "2"})
+
+
+async def _bounded_body(request: Request) -> bytes | None:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            return None
+    return bytes(body)
+
+
+def _response(answer: OAuthResponse) -> Response:
+    headers = {name: value for name, value in answer.headers.items() if name.lower() != "content-type"}
+    return Response(json.dumps(answer.body), answer.status, _NO_STORE | headers, "application/json")
+
+
+def _refusal(status: int, error: str, description: str, headers: dict[str, str] | None = None) -> Response:
+    return _response(OAuthResponse(status, {"error": error, "error_description": description}, headers or {}))
+
+
+_TEXT = {"type": "string"}
+_TOKEN_FIELDS = {
+    "grant_type": {"type": "string", "enum": ["client_credentials"]},
+    "scope": {"type": "string", "examples": ["system/Observation.rs system/Patient.rs"]},
+}
+_PRESENTED_TOKEN = {"token": _TEXT, "token_type_hint": _TEXT}
+_CLIENT_FIELDS = {
+    "client_assertion_type": {"type": "string", "enum": [ASSERTION_TYPE]},
+    "client_assertion": {"type": "string", "description": "A JWT signed with RS384 or ES384 by the client's key."},
+    "client_id": _TEXT,
+    "client_secret": _TEXT,
+}
+
+
+def _form(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}

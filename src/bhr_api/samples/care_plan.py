@@ -55,7 +55,9 @@ def _review_days(chart: Chart) -> list[date]:
     while (held := due + timedelta(days=chart.random.randrange(-5, 6))) < chart.story.today:
         days.append(held)
         due = held + timedelta(days=DAYS_BETWEEN_REVIEWS)
-    return days[:-1] if chart.story.review_is_overdue else days
+    if chart.story.review_is_overdue:
+        return [day for day in days if day + timedelta(days=DAYS_BETWEEN_REVIEWS) < chart.story.today]
+    return days
 
 
 def _plan(chart: Chart, status: str, days: Resource) -> Resource:

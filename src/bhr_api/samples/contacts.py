@@ -79,7 +79,7 @@ def _add_contact(chart: Chart, number: str, kind: Kind, day: date) -> None:
     practised = chart.random.random() < 0.6
     if practised:
         chart.add("Procedure", f"skill-{number}", _skill(chart, kind, day, encounter, skill))
-    text = note_text(chart.random, chart.story, day, kind.title, SKILLS[skill] if practised else None)
+    text = note_text(chart.random, chart.story, day, (kind.code, kind.title), SKILLS[skill] if practised else None)
     chart.add("DocumentReference", f"note-{number}", _note(chart, kind, day, encounter, text))
     if kind.encounter_class[0] == "HH":
         chart.add("Observation", f"behaviour-{number}", _behaviour(chart, kind, day, encounter))
@@ -158,7 +158,7 @@ def _behaviour(chart: Chart, kind: Kind, day: date, encounter: Resource) -> Reso
     return {
         "status": "final",
         "category": [SURVEY],
-        "code": sample_code("behaviour", "episodes", presentation.behaviour),
+        "code": sample_code("behaviour", presentation.behaviour_code, presentation.behaviour),
         "subject": chart.patient,
         "encounter": encounter,
         "effectivePeriod": {"start": moment(day, kind.hour), "end": moment(day, kind.hour, kind.minutes)},

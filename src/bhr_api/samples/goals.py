@@ -86,7 +86,8 @@ def _goal(chart: Chart, aim: Aim) -> Resource:
         "priority": code_only(f"{HL7}/goal-priority", "high-priority" if aim.key == "phq-9" else "medium-priority"),
         "description": concept(aim.description),
         "subject": chart.patient,
-        "startDate": (chart.story.start + timedelta(days=7)).isoformat(),
+        # A goal starts with its baseline: earlier measurements would not count towards it.
+        "startDate": points[0].day.isoformat(),
         "target": [
             {
                 "measure": aim.measure,

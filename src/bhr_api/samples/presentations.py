@@ -54,6 +54,11 @@ class Presentation:
     youth: bool = False
     part_2: bool = False
 
+    @property
+    def behaviour_code(self) -> str:
+        """The code of the behaviour that staff count."""
+        return self.behaviour.lower().replace(" ", "-")
+
 
 _DEPRESSIVE: Final = ("35489007", "Depressive disorder")
 _ANXIETY: Final = Diagnosis(("F41.1", "Generalized anxiety disorder"), ("21897009", "Generalized anxiety disorder"))

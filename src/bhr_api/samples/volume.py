@@ -99,7 +99,7 @@ class Volume:
         random = self._random
         measure = random.choices(MEASURES, cum_weights=_CUMULATIVE_WEIGHTS)[0]
         patient, moment = self._patient_number(), self._moment()
-        note = f"{random.choice(_MOODS)} {random.choice(CONSEQUENCES)}. {random.choice(WORK)} {random.choice(NEXT)}"
+        note = f"{random.choice(_MOODS)} {random.choice(CONSEQUENCES)}. {random.choice(_WORK)} {random.choice(NEXT)}"
         observation = self._new("Observation", number, patient) | {
             "identifier": [{"system": f"{EXAMPLE}/observation", "value": f"obs-{number:09}"}],
             "status": "final",
@@ -128,7 +128,7 @@ class Volume:
             "subject": self._patients[patient],
             "participant": [{"individual": self._random.choice(self._workers), "period": {"start": start}}],
             "period": {"start": start, "end": f"{day}T{kind.hour + 1:02}:30:00-07:00"},
-            "reasonCode": [concept(self._random.choice(WORK))],
+            "reasonCode": [concept(self._random.choice(_WORK))],
             "location": [{"location": self._random.choice(_LOCATIONS)}],
             "serviceProvider": _AGENCY,
         }
@@ -180,7 +180,7 @@ class Volume:
             "intent": "plan",
             "category": [ASSESS_PLAN],
             "title": "Individual care plan",
-            "description": f"{random.choice(WORK)} {random.choice(NEXT)}",
+            "description": f"{random.choice(_WORK)} {random.choice(NEXT)}",
             "subject": self._patients[patient],
             "period": {"start": moment[:10]},
             "created": moment,
@@ -231,7 +231,7 @@ class Volume:
         }
 
     def _activity(self) -> Resource:
-        words = self._random.choice(WORK)
+        words = self._random.choice(_WORK)
         performer = self._random.choice(self._workers)
         return {"detail": {"status": "in-progress", "performer": [performer], "description": words}}
 
@@ -283,6 +283,7 @@ def _item_answers(instrument: Instrument) -> list[list[Resource]]:
 
 _REFERRED_TO: Final = frozenset({"Encounter", "Condition", "Goal"})
 _CUMULATIVE_WEIGHTS: Final = [sum(measure.weight for measure in MEASURES[: n + 1]) for n in range(len(MEASURES))]
+_WORK: Final = [words for pool in WORK.values() for words in pool]
 _MOODS: Final = [f"Client {mood}" for mood in (*LIGHT, *MIDDLING, *HEAVY)]
 _AGENCY: Final = staff.organization(staff.AGENCY)
 _ORGANIZATIONS: Final = [staff.organization(name) for name in staff.ORGANIZATION_NAMES]

@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from itertools import accumulate
-from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
 import msgspec
@@ -178,9 +177,8 @@ def dumps(value: Any) -> bytes:
 # Editing text
 
 _scan_value: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
-_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
-_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
-_OPENING = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
+_MEMBER = re.compile(r'[ \t\n\r]*[{,][ \t\n\r]*"([^"\\]*(?:\\.[^"\\]*)*)"[ \t\n\r]*:[ \t\n\r]*')
+_OPENING = re.compile(r"[ \t\n\r]*\{")
 
 Spans = dict[str, tuple[int, int]]
 
@@ -238,19 +236,13 @@ def _member_spans(text: str, start: int, wanted: Sequence[str]) -> Spans:
     The text has been parsed before, so every match succeeds.
     """
     spans: Spans = {}
-    position = _end(_OPENING, text, start)
+    position = start
     while len(spans) < len(wanted):
-        name, position = scanstring(text, position + 1, True)
-        value_start = _end(_COLON, text, position)
+        member = _MEMBER.match(text, position)
+        assert member is not None, "splice is given what parse has read"
+        name = member[1] if "\\" not in member[1] else json.loads(f'"{member[1]}"')
+        value_start = member.end()
         _, position = _scan_value(text, value_start)
         if name in wanted:
             spans[name] = (value_start, position)
-        if len(spans) < len(wanted):
-            position = _end(_COMMA, text, position)
     return spans
-
-
-def _end(pattern: re.Pattern[str], text: str, position: int) -> int:
-    match = pattern.match(text, position)
-    assert match is not None, "splice is given what parse has read"
-    return match.end()

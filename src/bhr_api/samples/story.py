@@ -102,7 +102,9 @@ def _birth_date(random: Random, today: date, *, youth: bool) -> date:
 
 def _series(random: Random, key: MeasureKey, trajectory: Trajectory, start: date, today: date) -> tuple[Point, ...]:
     first, last = _ends(random, key, trajectory)
-    days = [start + timedelta(days=3 + DAYS_BETWEEN_SCORES * n) for n in range((today - start).days // 28)]
+    days = [
+        start + timedelta(days=7 + DAYS_BETWEEN_SCORES * n) for n in range((today - start).days // DAYS_BETWEEN_SCORES)
+    ]
     values = [_between(random, key, first, last, n / (len(days) - 1)) for n in range(len(days))]
     values[0], values[-1] = first, last
     return tuple(map(Point, days, values))

@@ -105,7 +105,7 @@ def _series(random: Random, key: MeasureKey, trajectory: Trajectory, start: date
     days = [
         start + timedelta(days=7 + DAYS_BETWEEN_SCORES * n) for n in range((today - start).days // DAYS_BETWEEN_SCORES)
     ]
-    values = [_between(random, key, first, last, n / (len(days) - 1)) for n in range(len(days))]
+    values = [_between(random, key, first, last, n / (times - 1)) for n in range(times)]
     values[0], values[-1] = first, last
     return tuple(map(Point, days, values))
 

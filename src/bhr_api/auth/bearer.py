@@ -5,12 +5,15 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from bhr_api.access import Caller, parse_scopes
 from bhr_api.auth.opaque_strings import OpaqueString, parse_opaque
 from bhr_api.errors import UnauthenticatedError
-from bhr_api.store.database import Connection
 from bhr_api.store.oauth import LOOK_UP_BEARER, TENANT_NUMBER
+
+if TYPE_CHECKING:
+    from bhr_api.store.database import Connection
 
 # A revoked token is dead on every worker, on every machine, after at most this long. Notifications would be faster by a
 # second, but they do not cross the nodes of a distributed database and are lost with a connection.
@@ -34,7 +37,7 @@ class TokenReader:
 
     def __init__(
         self,
-        acquire: Callable[[], AbstractAsyncContextManager[Connection]],
+        acquire: Callable[[], AbstractAsyncContextManager["Connection"]],
         clock: Callable[[], datetime] = _now,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -64,7 +67,7 @@ class TokenReader:
         self._remember(header, _Cached(caller, reread_at, row["expires_at"]))
         return caller
 
-    async def _tenant(self, name: str, connection: Connection) -> int | None:
+    async def _tenant(self, name: str, connection: "Connection") -> int | None:
         if name not in self._tenants:
             number: int | None = await connection.fetchval(TENANT_NUMBER, name)
             if number is None:

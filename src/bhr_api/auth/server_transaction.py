@@ -97,10 +97,15 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
         opaque = parse_opaque(client_id, "client")
         return None if opaque is None else self.session.scalar(oauth.tenant_number(opaque.tenant_name))
 
+    def create_token_response(self, request: FormRequest) -> OAuthResponse:
+        """The answer of the token endpoint. RFC 6749 §5.2: a missing parameter is an invalid request."""
+        if request.payload.grant_type is None:
+            return self.handle_error_response(request, InvalidRequestError("grant_type is missing."))
+        response: OAuthResponse = super().create_token_response(request)
+        return response
+
     def get_token_grant(self, request: OAuth2Request) -> Any:
         """The grant that the request asks for; unlike Authlib's, the refusal does not repeat what was sent."""
-        if request.payload.grant_type is None:
-            raise InvalidRequestError("grant_type is missing.")
         try:
             return super().get_token_grant(request)
         except UnsupportedGrantTypeError as error:

@@ -1,0 +1,25 @@
+"""The fixtures of the authorization tests."""
+
+from tests.fixtures.auth import (
+    auth_clock,
+    auth_dsn,
+    auth_server,
+    backend_client,
+    ec_key,
+    jwks_site,
+    postgres_dsn,
+    rsa_key,
+    running_auth_server,
+)
+
+__all__ = [
+    "auth_clock",
+    "auth_dsn",
+    "auth_server",
+    "backend_client",
+    "ec_key",
+    "jwks_site",
+    "postgres_dsn",
+    "rsa_key",
+    "running_auth_server",
+]

@@ -1,0 +1,266 @@
+"""FHIRPath to closures: an expression is compiled once and then runs without its syntax.
+
+FHIRPath N1 (http://hl7.org/fhirpath/N1/) with FHIR R4's additions (fhirpath.html).
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, Protocol
+
+from bhr_api.fhir.definitions import Resource, is_resource_type, is_type
+from bhr_api.fhir.ucum import SYSTEM as UCUM
+from bhr_api.fhirpath.errors import FHIRPathError, FHIRPathEvaluationError
+from bhr_api.fhirpath.functions import (  # noqa: F401 - each chapter enters its functions
+    combining,
+    conversion,
+    existence,
+    fhir,
+    filtering,
+    math,
+    strings,
+    subsetting,
+    tree,
+    utility,
+)
+from bhr_api.fhirpath.functions.registry import FUNCTIONS, integer_of
+from bhr_api.fhirpath.nodes import (
+    EMPTY,
+    Environment,
+    Evaluate,
+    Node,
+    Nodes,
+    Scope,
+    append_children,
+    boolean,
+    wrap,
+)
+from bhr_api.fhirpath.operators import BINARY, negative
+from bhr_api.fhirpath.parser import parse
+from bhr_api.fhirpath.syntax import (
+    Call,
+    ExternalConstant,
+    Indexer,
+    Invocation,
+    Literal,
+    Member,
+    Operation,
+    Polarity,
+    Special,
+    Syntax,
+    TypeName,
+    TypeOperation,
+)
+from bhr_api.fhirpath.types import children_of, is_known_type, is_of_type
+
+# FHIR R4 fhirpath.html#variables.
+_CONSTANTS: Mapping[str, Nodes] = {
+    "ucum": wrap(UCUM),
+    "sct": wrap("http://snomed.info/sct"),
+    "loinc": wrap("http://loinc.org"),
+}
+_TYPE_FUNCTIONS = ("is", "as", "ofType")
+
+
+class Expression:
+    """A compiled expression for resources, or for elements of one type."""
+
+    __slots__ = ("_evaluate", "text", "type_name")
+
+    def __init__(self, text: str, type_name: str, evaluate: Evaluate) -> None:
+        self.text = text
+        self.type_name = type_name
+        self._evaluate = evaluate
+
+    def __call__(self, resource: Resource, context_node: Node | None = None) -> Nodes:
+        """The nodes found from `context_node`, or from the whole of `resource` when there is none."""
+        root = self._root(resource)
+        focus = root if context_node is None else context_node
+        return self.evaluate([focus], Environment(resource=root, root=root, context=[focus]))
+
+    def evaluate(self, focus: Nodes, environment: Environment) -> Nodes:
+        """The nodes found from `focus`. Raises `FHIRPathEvaluationError` where N1 signals an error."""
+        return list(self._evaluate(focus, Scope(environment, focus)))
+
+    def _root(self, resource: Resource) -> Node:
+        actual = resource.get("resourceType")
+        return Node(actual if isinstance(actual, str) else self.type_name, resource)
+
+    def __repr__(self) -> str:
+        return f"Expression({self.text!r}, {self.type_name})"
+
+
+@lru_cache(maxsize=4096)
+def compile_expression(text: str, type_name: str) -> Expression:
+    """The expression, compiled for data of `type_name`: a resource type, data type or backbone path.
+
+    Raises `FHIRPathError` when the text, a function or a type name is none of N1 and R4.
+    """
+    if not is_type(type_name):
+        raise FHIRPathError(f"{type_name} is no type of FHIR R4")
+    return Expression(text, type_name, compile_syntax(parse(text)))
+
+
+class Invariant(Protocol):
+    """Whether a constraint holds for an element: its JSON value in the resource `root`.
+
+    `resource` is the contained resource that holds the element, if one does; `companion` the JSON object `_name`
+    beside a primitive.
+    """
+
+    def __call__(self, root: Resource, element: Any, resource: Resource | None = None, companion: Any = None) -> bool:
+        """True when the constraint holds."""
+
+
+def compile_syntax(syntax: Syntax) -> Evaluate:
+    """The closure of a whole expression or of an argument."""
+    match syntax:
+        case Literal(value):
+            constant = wrap(value)
+            return lambda _focus, _scope: constant
+        case ExternalConstant(name):
+            return _constant(name)
+        case Invocation(source, step):
+            return _then(compile_syntax(source), _step(step, is_head=False))
+        case Indexer(source, index):
+            return _indexed(compile_syntax(source), compile_syntax(index))
+        case Polarity(sign, operand):
+            return negative(compile_syntax(operand)) if sign == "-" else compile_syntax(operand)
+        case Operation(operator, left, right):
+            return BINARY[operator](compile_syntax(left), compile_syntax(right))
+        case TypeOperation(operator, operand, type_name):
+            return _then(compile_syntax(operand), _type_test(operator, type_name))
+        case _:
+            return _step(syntax, is_head=True)
+
+
+def _then(source: Evaluate, step: Evaluate) -> Evaluate:
+    def evaluate(focus: Nodes, scope: Scope) -> Nodes:
+        return step(source(focus, scope), scope)
+
+    return evaluate
+
+
+def _step(step: Member | Call | Special, *, is_head: bool) -> Evaluate:
+    match step:
+        case Member(name):
+            # N1 #path-selection: a type's name at the head of a path stands for the context if it is of that type.
+            return _of_type(TypeName(None, name)) if is_head and is_type(name) and name[0].isupper() else _child(name)
+        case Special(name):
+            return _special(name)
+        case Call(name, arguments):
+            return _call(name, arguments)
+
+
+def _child(name: str) -> Evaluate:
+    def evaluate(focus: Nodes, _scope: Scope) -> Nodes:
+        found: Nodes = []
+        for node in focus:
+            properties = children_of(node.type).get(name)
+            if properties is not None:
+                append_children(found, node, properties)
+        return found
+
+    return evaluate
+
+
+def _of_type(type_name: TypeName) -> Evaluate:
+    return lambda focus, _scope: [node for node in focus if is_of_type(node.type, type_name)]
+
+
+def _special(name: str) -> Evaluate:
+    if name == "this":
+        return lambda _focus, scope: scope.this
+    if name == "total":
+        return lambda _focus, scope: scope.total or EMPTY
+    return lambda _focus, scope: wrap(scope.index)
+
+
+def _call(name: str, arguments: tuple[Syntax, ...]) -> Evaluate:
+    if name in _TYPE_FUNCTIONS and len(arguments) == 1:
+        return _type_test(name, _type_argument(arguments[0]))
+    known = FUNCTIONS.get(name)
+    if known is None:
+        raise FHIRPathError(f"There is no function {name}()")
+    if not known.fewest <= len(arguments) <= known.most:
+        raise FHIRPathError(f"{name}() does not take {len(arguments)} arguments")
+    return known.build(*(compile_syntax(each) for each in arguments))
+
+
+def _type_argument(syntax: Syntax) -> TypeName:
+    match syntax:
+        case Member(name):
+            return TypeName(None, name)
+        case Invocation(Member(namespace), Member(name)):
+            return TypeName(namespace, name)
+    raise FHIRPathError("Expected the name of a type")
+
+
+def _type_test(operator: str, type_name: TypeName) -> Evaluate:
+    if not is_known_type(type_name):
+        raise FHIRPathError(f"There is no type {type_name.name}")
+    if operator == "is":
+        return lambda focus, _scope: boolean(_is(focus, type_name))
+    # N1 wants a single item for `as`; R4's own search expressions use it on many (Observation.component.value as
+    # Quantity), so that here it filters as ofType does.
+    return _of_type(type_name)
+
+
+def _is(focus: Nodes, type_name: TypeName) -> bool | None:
+    if not focus:
+        return None
+    if len(focus) > 1:
+        raise FHIRPathEvaluationError(f"is {type_name.name} asks about one item, not {len(focus)}")
+    return is_of_type(focus[0].type, type_name)
+
+
+def _indexed(source: Evaluate, index: Evaluate) -> Evaluate:
+    def evaluate(focus: Nodes, scope: Scope) -> Nodes:
+        number = integer_of(index(scope.this, scope))
+        return EMPTY if number is None or number < 0 else source(focus, scope)[number : number + 1]
+
+    return evaluate
+
+
+def _constant(name: str) -> Evaluate:
+    if name == "context":
+        return lambda _focus, scope: scope.environment.context
+    if name == "resource":
+        return lambda _focus, scope: [scope.environment.resource]
+    if name == "rootResource":
+        return lambda _focus, scope: [scope.environment.root]
+    fixed = _CONSTANTS.get(name) or _canonical_constant(name)
+
+    def evaluate(_focus: Nodes, scope: Scope) -> Nodes:
+        given = scope.environment.constants.get(name, fixed)
+        if given is None:
+            raise FHIRPathEvaluationError(f"%{name} has no value here")
+        return given
+
+    return evaluate
+
+
+def _canonical_constant(name: str) -> Nodes | None:
+    # FHIR R4 fhirpath.html#variables: %`vs-name` and %`ext-name` are the URLs of HL7's value sets and extensions.
+    if name.startswith("vs-"):
+        return wrap(f"http://hl7.org/fhir/ValueSet/{name[3:]}")
+    return wrap(f"http://hl7.org/fhir/StructureDefinition/{name[4:]}") if name.startswith("ext-") else None
+
+
+@lru_cache(maxsize=4096)
+def compile_invariant(text: str, type_name: str) -> Invariant:
+    """The test of a constraint's expression on elements of `type_name`; an empty outcome does not hold.
+
+    Raises `FHIRPathError` as `compile_expression` does.
+    """
+    expression = compile_expression(text, type_name)
+    is_resource = is_resource_type(type_name)
+
+    def holds(root: Resource, element: Any, resource: Resource | None = None, companion: Any = None) -> bool:
+        declared = element.get("resourceType", type_name) if is_resource else type_name
+        focus = [Node(declared, element, companion)]
+        root_node = Node(root.get("resourceType", type_name), root)
+        holder = root_node if resource is None else Node(resource["resourceType"], resource)
+        outcome = expression.evaluate(focus, Environment(resource=holder, root=root_node, context=focus))
+        return len(outcome) == 1 and outcome[0].value is not False
+
+    return holds

@@ -83,7 +83,8 @@ class PublishedKeySets:
         try:
             text, lifetime = await fetch_key_set(url)
             keys = usable_keys(text)
-        except (httpx.HTTPError, TimeoutError, InvalidKeySetError):
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError, InvalidKeySetError):
+            # UnicodeError is what resolving a host such as a..b ends in.
             self._note_failure(url, now)
         else:
             self._published[url] = _Published(keys, now + lifetime, now + max(lifetime, LONGEST_LIFETIME), now)
@@ -105,7 +106,7 @@ async def fetch_key_set(url: str) -> tuple[str, timedelta]:
     """The text at `url` and how long it may be kept.
 
     Five seconds and 256 KB at most; a redirect is a failure, because it would lead where nobody registered. Raises
-    `httpx.HTTPError`, `TimeoutError` or `InvalidKeySetError`.
+    `httpx.HTTPError`, `TimeoutError`, `InvalidKeySetError`, and `httpx.InvalidURL` or `UnicodeError` for odd hosts.
     """
     async with (
         asyncio.timeout(FETCH_TIMEOUT_SECONDS),

@@ -78,6 +78,6 @@ def _reason(part: str) -> str:
     if "?" in part:
         return "restrictions by search parameter are not offered"
     letters = part.rpartition(".")[2]
-    if letters and set(letters) <= set("cruds"):
+    if "/" in part and letters and set(letters) <= set("cruds"):
         return "the letters stand in the order c, r, u, d, s"
     return "write patient, user or system, a slash, a type or *, a dot, and letters of cruds, such as system/Goal.rs"

@@ -34,6 +34,16 @@ class KeySetDueError(Exception):
         self.url, self.kid = url, kid
 
 
+class OtherGrantTypeError(UnsupportedGrantTypeError):  # type: ignore[misc]
+    """A grant type that is not offered. Authlib's own repeats the value, which may hold anything."""
+
+    description = "The grant_type offered here is client_credentials."
+
+    def get_error_description(self) -> str:
+        """What would be right."""
+        return self.description
+
+
 @dataclass(frozen=True, slots=True)
 class OAuthResponse:
     """What goes back: RFC 6749 §5 JSON with its headers."""
@@ -80,20 +90,20 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
         self.circumstances = circumstances
         self.session = circumstances.session
         self.now = circumstances.now
+        self.tenant: int | None = None
         self.client: Client | None = None
 
     def query_client(self, client_id: str) -> Client | None:
         """The enabled client of that id; the tenant is read from the id itself."""
-        tenant = self.tenant_of(client_id)
-        row = None if tenant is None else self.session.scalar(oauth.client(tenant, client_id))
+        # The audit names tenant and client from here on, also when the credentials turn out to be wrong.
+        self.tenant = self._tenant_of(client_id)
+        row = None if self.tenant is None else self.session.scalar(oauth.client(self.tenant, client_id))
         if row is None:
             return None
-        # The audit names the client from here on, also when its credentials turn out to be wrong.
         self.client = Client(row)
         return self.client if row.disabled_at is None else None
 
-    def tenant_of(self, client_id: str) -> int | None:
-        """The number of the tenant that a client id names."""
+    def _tenant_of(self, client_id: str) -> int | None:
         opaque = parse_opaque(client_id, "client")
         return None if opaque is None else self.session.scalar(oauth.tenant_number(opaque.tenant_name))
 
@@ -109,7 +119,7 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
         try:
             return super().get_token_grant(request)
         except UnsupportedGrantTypeError as error:
-            raise UnsupportedGrantTypeError("this one") from error
+            raise OtherGrantTypeError(error.grant_type) from error
 
     def create_oauth2_request(self, request: FormRequest) -> FormRequest:
         """Requests arrive here ready."""
@@ -131,11 +141,11 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
 
     def note(self, action: Any, outcome: str, detail: str) -> None:
         """Add an event for the audit."""
-        request, row = self.circumstances.request, self.client.row if self.client else None
+        request = self.circumstances.request
         self.circumstances.events.append(
             AuthorizationEvent(
-                tenant=row.tenant if row else None,
-                client_id=row.client_id if row else None,
+                tenant=self.tenant,
+                client_id=self.client.get_client_id() if self.client else None,
                 action=action,
                 outcome=outcome,
                 detail=detail,

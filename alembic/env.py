@@ -4,6 +4,7 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import bhr_api.store.audit_table
+import bhr_api.store.oauth
 import bhr_api.store.tables  # noqa: F401  (registers the tables that autogenerate compares)
 
 connection = context.config.attributes["connection"]

@@ -8,12 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 
 import asyncpg
 
 from bhr_api.errors import OverloadedError, TooCostlyError
 
-Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
 
 # A cached generic plan does not know which token it gets; the wrong road costs up to 700 times as much
 # (docs/decisions/0003-storage.md), so every execution is planned with its values.
@@ -32,7 +33,7 @@ class Database:
     `acquire` waits at most `wait_seconds` for a connection and then sheds the request with OverloadedError (503).
     """
 
-    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], wait_seconds: float) -> None:
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", wait_seconds: float) -> None:
         self.pool = pool
         self._wait_seconds = wait_seconds
         self._offset = timedelta()

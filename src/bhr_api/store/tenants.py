@@ -50,6 +50,12 @@ async def find(connection: Connection, name: str) -> TenantRow | None:
     return None if row is None else TenantRow(*row)
 
 
+async def get(connection: Connection, tenant: int) -> TenantRow | None:
+    """The tenant of that number."""
+    row = await connection.fetchrow("SELECT tenant, name, token_key FROM tenant WHERE tenant = $1", tenant)
+    return None if row is None else TenantRow(*row)
+
+
 async def all_tenants(connection: Connection) -> list[TenantRow]:
     """Every tenant, by number."""
     return [

@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from bhr_api.store import audit
+from bhr_api.store.audit import AuditEvent
 from bhr_api.store.database import Connection
 from bhr_api.store.sql import Binder
 
@@ -135,12 +137,12 @@ _INDEX_ROWS = {
         SELECT $1, * FROM unnest({0}::bigint[], {1}::bigint[], {2}::timestamptz[])
     """,
 }
-_COLUMNS = {"strings": 5, "numbers": 8, "dates": 6, "postings": 3}
+_COLUMNS = {"strings": 5, "numbers": 8, "dates": 6, "postings": 3, "audit": len(AuditEvent._fields)}
 
 
 def _index_columns(versions: Iterable[NewVersion]) -> dict[str, list[list[Any]]]:
     """The index rows of `versions` by table, as columns; tables without rows are left out."""
-    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _COLUMNS}
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _INDEX_ROWS}
     for new in versions:
         kind, row_id = new.resource_type, new.row_id
         rows["strings"] += [(row_id, p, n, kind, value) for n, (p, value) in enumerate(new.strings)]
@@ -161,36 +163,47 @@ def _with_index_rows(statement: str, names: tuple[str, ...], first_place: int) -
     for name in names:
         places = [f"${place + n}" for n in range(_COLUMNS[name])]
         place += _COLUMNS[name]
-        parts.append(f"{name} AS ({_INDEX_ROWS[name].format(*places)})")
+        rows = audit.insertion(places) if name == "audit" else _INDEX_ROWS[name].format(*places)
+        parts.append(f"{name} AS ({rows})")
     return f"WITH {', '.join(parts)} SELECT 1"
 
 
 _ONE_STATEMENT: dict[tuple[str, tuple[str, ...]], str] = {}
 
 
-async def _put_one(connection: Connection, tenant: int, new: NewVersion, statement: str) -> None:
+async def _put_one(
+    connection: Connection, tenant: int, new: NewVersion, statement: str, event: AuditEvent | None
+) -> None:
     columns = _index_columns((new,))
-    names = tuple(columns)
+    names = (*columns, "audit") if event else tuple(columns)
     sql = _ONE_STATEMENT.get((statement, names))
     if sql is None:
         sql = _ONE_STATEMENT[statement, names] = _with_index_rows(statement, names, 15)
-    await connection.execute(sql, *new.row(tenant), *(column for name in names for column in columns[name]))
+    values = [column for name in columns for column in columns[name]]
+    await connection.execute(sql, *new.row(tenant), *values, *(event or ()))
 
 
-async def insert(connection: Connection, tenant: int, versions: Sequence[NewVersion]) -> None:
-    """Store new resources with their index rows. Raises asyncpg.UniqueViolationError where a (type, id) is live."""
-    await _put(connection, tenant, versions, _INSERT)
+async def insert(
+    connection: Connection, tenant: int, versions: Sequence[NewVersion], event: AuditEvent | None = None
+) -> None:
+    """Store new resources with their index rows, and the audit event of a single one in the same statement.
+
+    Raises asyncpg.UniqueViolationError where a (type, id) is live.
+    """
+    await _put(connection, tenant, versions, _INSERT, event)
 
 
 async def replace(connection: Connection, tenant: int, versions: Sequence[NewVersion]) -> None:
     """Put `versions` in the place of the live rows that the caller has locked: these move to the history."""
     await _to_history(connection, tenant, [(new.resource_type, new.id) for new in versions])
-    await _put(connection, tenant, versions, _UPDATE)
+    await _put(connection, tenant, versions, _UPDATE, None)
 
 
-async def _put(connection: Connection, tenant: int, versions: Sequence[NewVersion], statement: str) -> None:
+async def _put(
+    connection: Connection, tenant: int, versions: Sequence[NewVersion], statement: str, event: AuditEvent | None
+) -> None:
     if len(versions) == 1:
-        await _put_one(connection, tenant, versions[0], statement)
+        await _put_one(connection, tenant, versions[0], statement, event)
         return
     await connection.executemany(statement, [new.row(tenant) for new in versions])
     for name, columns in _index_columns(versions).items():
@@ -270,6 +283,16 @@ async def tombstones(connection: Connection, tenant: int, keys: Sequence[Key]) -
     """The last superseded version or tombstone of each of `keys` that has history; read like `lock`."""
     rows = await connection.fetch(_TOMBSTONES, tenant, *_key_columns(keys))
     return {(row[0], row[1]): Tombstone(*row[2:]) for row in map(tuple, rows)}
+
+
+async def patients_of(connection: Connection, tenant: int, self_tokens: Sequence[int]) -> dict[int, int | None]:
+    """Whose record each of the live resources is in, by self_token; for placing what refers to them, never for showing."""
+    rows = await connection.fetch(
+        "SELECT self_token, patient FROM resource WHERE tenant = $1 AND self_token = ANY($2::bigint[])",
+        tenant,
+        self_tokens,
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 async def read(connection: Connection, key: Key, visible: str, binder: Binder) -> StoredVersion | None:

@@ -1,0 +1,131 @@
+"""The application: FastAPI for OAuth, discovery, documents and operations, with the FHIR endpoint beside it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from fastapi import FastAPI, Request
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+
+from bhr_api import __version__
+from bhr_api.auth.authorization_server import AuthorizationServer
+from bhr_api.auth.bearer import TokenReader
+from bhr_api.authorization_audit import audit_into_table
+from bhr_api.interactions.tenants import TenantRegistry
+from bhr_api.routers.discovery import PATH as DISCOVERY_PATH
+from bhr_api.routers.discovery import discovery_router
+from bhr_api.routers.fhir import FHIRApplication, Limits
+from bhr_api.routers.oauth import oauth_router
+from bhr_api.routers.operations import operations_router
+from bhr_api.routers.requests import Headers, Receive, Scope, Send
+from bhr_api.settings import Settings
+from bhr_api.store.audit import AuditTrail, ensure_partitions
+from bhr_api.store.database import Database
+from bhr_api.store.migrations import sqlalchemy_url
+from bhr_api.store.row_ids import RowIds
+from bhr_api.telemetry import metrics, observe_request
+
+_CLOCK_SECONDS = 60.0
+# OAuth's library speaks SQLAlchemy; token requests are few, and hold no other connection meanwhile.
+_OAUTH_POOL = 4
+
+
+class Application:
+    """One worker's server: the FHIR endpoint under /fhir, FastAPI for all the rest."""
+
+    def __init__(self, settings: Settings, dsn: str) -> None:
+        self._settings = settings
+        self._dsn = dsn
+        self._fhir: FHIRApplication | None = None
+        self._database: Database | None = None
+        self.is_stopping = False
+        self.row_ids = RowIds()
+        engine = create_async_engine(
+            sqlalchemy_url(dsn), pool_size=_OAUTH_POOL, max_overflow=0, pool_timeout=settings.pool_wait_seconds
+        )
+        self._engine = engine
+        self.rest = FastAPI(
+            title="bhr_api",
+            version=__version__,
+            docs_url=None,
+            redoc_url=None,
+            openapi_url=None,
+            lifespan=self._lifespan,
+        )
+        sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(engine, expire_on_commit=False)
+        server = AuthorizationServer(
+            public_url=settings.issuer,
+            sessions=sessions,
+            audit=audit_into_table(self.row_ids, self._now),
+            clock=self._now,
+        )
+        self.rest.include_router(oauth_router(server, _request_id))
+        self.rest.include_router(discovery_router(settings.issuer))
+        self.rest.include_router(operations_router(self._get_database, lambda: self.is_stopping, metrics))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send a request where it belongs."""
+        if scope["type"] == "http" and self._fhir is not None:
+            path = scope["path"]
+            if (path == "/fhir" or path.startswith("/fhir/")) and path != DISCOVERY_PATH:
+                await self._fhir(scope, receive, send)
+                return
+        await self.rest(scope, receive, send)
+
+    def _get_database(self) -> Database:
+        assert self._database is not None
+        return self._database
+
+    def _now(self) -> datetime:
+        return self._get_database().now()
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
+        settings = self._settings
+        database = self._database = await Database.open(
+            self._dsn,
+            pool_size=settings.pool_size,
+            wait_seconds=settings.pool_wait_seconds,
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+        )
+        audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
+        tenants = TenantRegistry(database)
+        self._fhir = FHIRApplication(
+            database=database,
+            audit=audit,
+            row_ids=self.row_ids,
+            tokens=TokenReader(database.acquire, database.now),
+            tenants=tenants,
+            base_url=settings.base_url,
+            issuer=settings.issuer,
+            limits=Limits(settings.body_limit, settings.bundle_limit, settings.request_timeout_seconds),
+            lenient=settings.lenient,
+            observe=observe_request,
+        )
+        audit.start()
+        tenants.start()
+        upkeep = asyncio.create_task(_keep_up(database))
+        try:
+            yield
+        finally:
+            self.is_stopping = True
+            upkeep.cancel()
+            await asyncio.gather(upkeep, return_exceptions=True)
+            await tenants.stop()
+            await audit.stop()
+            await database.close()
+            await self._engine.dispose()
+
+
+async def _keep_up(database: Database) -> None:
+    """Keep the clock right and the audit's partitions ahead of time."""
+    while True:
+        async with database.acquire() as connection:
+            await database.set_clock(connection)
+            await ensure_partitions(connection, database.now())
+        await asyncio.sleep(_CLOCK_SECONDS)
+
+
+def _request_id(request: Request) -> str:
+    return Headers(request.scope).request_id()

@@ -1,0 +1,57 @@
+"""batch: each entry for itself, with its own answer (FHIR R4, http.html#transaction)."""
+
+from bhr_api.errors import InvalidResourceError, MalformedRequestError, RefusalError
+from bhr_api.fhir import json_text
+from bhr_api.fhir.definitions import Resource
+from bhr_api.fhir.validation import validate
+from bhr_api.interactions.bundle_entries import outcome_result, parse_entry, response_bundle
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.perform import perform
+from bhr_api.interactions.results import Result
+from bhr_api.interactions.transaction import transaction
+
+
+async def batch_or_transaction(context: Context, body: bytes) -> Result:
+    """What the bundle in `body` asks for. Raises MalformedRequestError for a bundle of another type."""
+    bundle = json_text.parse(body)
+    if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
+        raise MalformedRequestError("The base takes a Bundle of type batch or transaction.", expression="resourceType")
+    match bundle.get("type"):
+        case "transaction":
+            return await transaction(context, bundle)
+        case "batch":
+            return await batch(context, bundle)
+    raise MalformedRequestError("Bundle.type must be batch or transaction here.", expression="Bundle.type")
+
+
+async def batch(context: Context, bundle: Resource) -> Result:
+    """Carry out each entry of `bundle`; a refused one answers with its outcome and does not touch the others."""
+    _check_shell(bundle)
+    results = [await _perform(context, position, entry) for position, entry in enumerate(bundle.get("entry", ()))]
+    return response_bundle("batch-response", context.base_url, results)
+
+
+def _check_shell(bundle: Resource) -> None:
+    """The bundle itself must be valid; each resource is judged with its own entry."""
+    entries = bundle.get("entry", ())
+    if isinstance(entries, list):
+        bare = [
+            {name: value for name, value in entry.items() if name != "resource"} if isinstance(entry, dict) else entry
+            for entry in entries
+        ]
+        bundle = {**bundle, **({"entry": bare} if "entry" in bundle else {})}
+    errors = [issue for issue in validate(bundle) if issue.severity in ("error", "fatal")]
+    if errors:
+        raise InvalidResourceError(errors)
+
+
+async def _perform(context: Context, position: int, entry: Resource) -> Result:
+    try:
+        request = parse_entry(position, entry).request
+        if request.interaction in ("transaction", "capabilities"):
+            raise MalformedRequestError("A batch takes reads, searches, histories and writes of resources.")
+        if request.resource is not None:
+            request.body = json_text.dumps(request.resource)
+        return await perform(context, request)
+    except RefusalError as error:
+        return outcome_result(error.status, error.outcome)

@@ -1,0 +1,112 @@
+"""capabilities: the CapabilityStatement, generated from what is served (FHIR R4, http.html#capabilities).
+
+It names nothing that the server does not do.
+"""
+
+from functools import cache
+from typing import Any
+
+from bhr_api import __version__
+from bhr_api.fhir import json_text
+from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource
+from bhr_api.interactions.write import SERVER_WRITTEN
+from bhr_api.search.parameters import parameters_of
+
+_OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
+_READING = ("read", "vread", "history-instance", "history-type", "search-type")
+_WRITING = ("create", "update", "delete")
+
+
+@cache
+def capability_statement(base_url: str, issuer: str) -> bytes:
+    """The CapabilityStatement of the server at `base_url`, whose OAuth endpoints are under `issuer`, as JSON."""
+    statement: Resource = {
+        "resourceType": "CapabilityStatement",
+        "id": "bhr-api",
+        "url": f"{base_url}/metadata",
+        "version": __version__,
+        "name": "BhrApi",
+        "title": "bhr_api, behavioral-health records over FHIR R4",
+        "status": "active",
+        "date": "2026-11-24",
+        "kind": "instance",
+        "software": {"name": "bhr_api", "version": __version__},
+        "implementation": {"description": "bhr_api", "url": base_url},
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [
+            {
+                "mode": "server",
+                "security": _security(issuer),
+                "resource": [_resource(name) for name in RESOURCE_TYPES],
+                "interaction": [{"code": code} for code in ("transaction", "batch", "history-system")],
+            }
+        ],
+    }
+    return json_text.dumps(statement)
+
+
+def _security(issuer: str) -> dict[str, Any]:
+    """SMART App Launch 2.2; older clients find the endpoints only in the extension."""
+    endpoints = {"token": "token", "revoke": "revoke", "introspect": "introspect"}
+    return {
+        "extension": [
+            {
+                "url": _OAUTH_URIS,
+                "extension": [{"url": name, "valueUri": f"{issuer}/oauth/{path}"} for name, path in endpoints.items()],
+            }
+        ],
+        "cors": True,
+        "service": [
+            {
+                "coding": [
+                    {
+                        "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                        "code": "SMART-on-FHIR",
+                    }
+                ],
+                "text": "OAuth2 with SMART-on-FHIR scopes (http://hl7.org/fhir/smart-app-launch)",
+            }
+        ],
+    }
+
+
+def _resource(name: str) -> dict[str, Any]:
+    interactions = ("read", "search-type") if name in SERVER_WRITTEN else (*_READING, *_WRITING)
+    served = parameters_of(name)
+    references = [code for code, parameter in served.items() if parameter.type == "reference"]
+    described: dict[str, Any] = {
+        "type": name,
+        "interaction": [{"code": code} for code in interactions],
+        "searchParam": [
+            {"name": code, "definition": parameter.url, "type": parameter.type} for code, parameter in served.items()
+        ],
+    }
+    if name not in SERVER_WRITTEN:
+        described |= {
+            "versioning": "versioned-update",
+            "readHistory": True,
+            "updateCreate": True,
+            "conditionalCreate": True,
+            "conditionalRead": "full-support",
+            "conditionalUpdate": True,
+            "conditionalDelete": "single",
+            "referencePolicy": ["literal", "local"],
+            "searchRevInclude": _reverse_includes().get(name, []),
+        }
+    if references:
+        described["searchInclude"] = ["*", *(f"{name}:{code}" for code in references)]
+    if not described.get("searchRevInclude", True):
+        del described["searchRevInclude"]
+    return described
+
+
+@cache
+def _reverse_includes() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {name: [] for name in RESOURCE_TYPES}
+    for source in RESOURCE_TYPES:
+        for code, parameter in parameters_of(source).items():
+            if parameter.type == "reference":
+                for target in parameter.targets or RESOURCE_TYPES:
+                    found[target].append(f"{source}:{code}")
+    return found

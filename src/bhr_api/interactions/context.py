@@ -1,0 +1,101 @@
+"""What every interaction has at hand: who asks, what they may see, and where things are kept."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from bhr_api.access import Caller
+from bhr_api.search.cursor import CursorSeal
+from bhr_api.search.tokens import TokenHasher
+from bhr_api.search.visibility import Visibility
+from bhr_api.store.audit import AuditEvent, AuditTrail
+from bhr_api.store.database import Connection, Database
+from bhr_api.store.row_ids import RowIds
+
+
+@dataclass(slots=True)
+class TenantWords:
+    """What belongs to one tenant and hardly changes: its hashes, its cursors, and the tokens that are too common."""
+
+    tenant: int
+    name: str
+    hasher: TokenHasher
+    seal: CursorSeal
+    heavy: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a request came from, for the audit: its id and the address of the client."""
+
+    request_id: str
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One request's view of the server. `lenient` is `Prefer: handling=lenient`; `held` the connection of a transaction."""
+
+    database: Database
+    audit: AuditTrail
+    row_ids: RowIds
+    base_url: str
+    words: TenantWords
+    caller: Caller
+    visibility: Visibility
+    origin: Origin
+    lenient: bool = False
+    held: Connection | None = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A database connection: the one that a transaction holds, or one from the pool for this interaction."""
+        if self.held is not None:
+            yield self.held
+            return
+        async with self.database.acquire() as connection:
+            yield connection
+
+    @property
+    def tenant(self) -> int:
+        """The tenant's number."""
+        return self.caller.tenant
+
+    @property
+    def hasher(self) -> TokenHasher:
+        """The tenant's hashes."""
+        return self.words.hasher
+
+    def now(self) -> datetime:
+        """The database's time, in milliseconds."""
+        return self.database.now()
+
+    def event(
+        self,
+        interaction: str,
+        status: int,
+        *,
+        resource_type: str | None = None,
+        resource_id: str | None = None,
+        version: int | None = None,
+        query: str | None = None,
+        patients: Sequence[int] = (),
+    ) -> AuditEvent:
+        """The audit event of something that this request did."""
+        return AuditEvent(
+            self.caller.tenant,
+            self.database.now(),
+            self.row_ids.next(),
+            interaction,
+            status,
+            self.caller.client_id,
+            self.caller.user,
+            self.origin.source,
+            self.origin.request_id,
+            resource_type,
+            resource_id,
+            version,
+            query,
+            list(patients),
+        )

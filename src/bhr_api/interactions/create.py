@@ -1,0 +1,46 @@
+"""create and conditional create (FHIR R4, http.html#create and #ccreate)."""
+
+import asyncpg
+
+from bhr_api.interactions.conditional import criteria_of, find, in_transaction
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.read import read, require
+from bhr_api.interactions.requests import Request, parse_parameters
+from bhr_api.interactions.results import Result, of_version, of_write
+from bhr_api.interactions.write import Change, Stored, apply, new_id, parse_resource
+from bhr_api.store.database import Connection
+
+
+async def create(context: Context, request: Request) -> Result:
+    """Store a new resource under an id of the server's choice; 201.
+
+    With If-None-Exist: 200 and the resource that is there already where one meets the criteria, 412 where several do.
+    """
+    require(context, "c", request.resource_type, "create")
+    assert request.body is not None
+    resource = parse_resource(request.body, request.resource_type)
+    change = Change("create", request.resource_type, new_id(), resource, request.body)
+    if request.if_none_exist is None:
+        return of_write(await _store_alone(context, change))
+    criteria = parse_parameters(criteria_of(request.if_none_exist))
+
+    async def work(connection: Connection) -> Result | str:
+        found = await find(context, connection, request.resource_type, criteria)
+        return of_write((await apply(context, connection, [change]))[0]) if found is None else found.id
+
+    result = await in_transaction(context, work)
+    if isinstance(result, Result):
+        return result
+    # R4 http.html#ccreate: "One Match: The server ignores the post and returns 200 OK".
+    return of_version(await read(context, request.resource_type, result))
+
+
+async def _store_alone(context: Context, change: Change) -> Stored:
+    """A single new resource is one statement and needs no explicit transaction."""
+    try:
+        async with context.connection() as connection:
+            return (await apply(context, connection, [change]))[0]
+    except asyncpg.UniqueViolationError:
+        # Another process made the same row id; the next one differs.
+        async with context.connection() as connection:
+            return (await apply(context, connection, [change]))[0]

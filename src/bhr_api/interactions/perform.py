@@ -1,0 +1,57 @@
+"""Every interaction by its name: the one place that HTTP requests and batch entries go through."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.create import create
+from bhr_api.interactions.delete import conditional_delete, delete
+from bhr_api.interactions.history import history
+from bhr_api.interactions.preconditions import is_not_modified
+from bhr_api.interactions.read import read, vread
+from bhr_api.interactions.requests import Request
+from bhr_api.interactions.results import Result, of_version
+from bhr_api.interactions.search import search
+from bhr_api.interactions.update import conditional_update, update
+
+Interaction = Callable[[Context, Request], Awaitable[Result]]
+
+
+async def _read(context: Context, request: Request) -> Result:
+    found = await read(context, request.resource_type, request.id)
+    result = of_version(found)
+    if is_not_modified(request, found):
+        # http.html#cread: 304, with the headers and without the body.
+        result.status, result.body = 304, None
+    return result
+
+
+async def _vread(context: Context, request: Request) -> Result:
+    return of_version(await vread(context, request.resource_type, request.id, request.version_id))
+
+
+_READING: Mapping[str, Interaction] = {
+    "read": _read,
+    "vread": _vread,
+    "search-type": search,
+    "search-compartment": search,
+    "history-instance": history,
+    "history-type": history,
+    "history-system": history,
+}
+_WRITING: Mapping[str, Interaction] = {
+    "create": create,
+    "update": update,
+    "conditional-update": conditional_update,
+    "delete": delete,
+    "conditional-delete": conditional_delete,
+}
+
+
+async def perform_reading(context: Context, request: Request) -> Result:
+    """Carry out an interaction that changes nothing."""
+    return await _READING[request.interaction](context, request)
+
+
+async def perform(context: Context, request: Request) -> Result:
+    """Carry out any interaction but batch, transaction and capabilities. Raises what the interaction refuses with."""
+    return await (_READING.get(request.interaction) or _WRITING[request.interaction])(context, request)

@@ -1,0 +1,138 @@
+"""FHIR's URL grammar: what a method and an address ask for (FHIR R4, http.html#summary).
+
+The same grammar serves HTTP requests and the entries of a batch or transaction.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+from bhr_api.errors import (
+    InvalidParameterError,
+    MalformedRequestError,
+    MethodNotAllowedError,
+    NotFoundError,
+    UnknownTypeError,
+)
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
+from bhr_api.fhir.references import ID
+
+Parameters = Sequence[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Request:
+    """One interaction as it was asked for.
+
+    `interaction` is the restful-interaction code, with `conditional-` before it where the address is a search. Header
+    values are the bare versions and criteria. `body` is the JSON text, `resource` its parsed form where a bundle has it.
+    """
+
+    interaction: str
+    resource_type: str = ""
+    id: str = ""
+    version_id: str = ""
+    parameters: Parameters = ()
+    if_match: str | None = None
+    if_none_match: str | None = None
+    if_modified_since: str | None = None
+    if_none_exist: str | None = None
+    body: bytes | None = None
+    resource: Resource | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+# What each shape of path takes; HEAD goes wherever GET goes.
+_SYSTEM = {"POST": "transaction"}
+_TYPE = {
+    "GET": "search-type",
+    "POST": "create",
+    "PUT": "conditional-update",
+    "DELETE": "conditional-delete",
+}
+_INSTANCE = {"GET": "read", "PUT": "update", "DELETE": "delete"}
+
+
+def parse_request(method: str, path: str, query: str) -> Request:
+    """The interaction that `method` on `path` (below the base, without leading slash) with `query` asks for.
+
+    Raises UnknownTypeError, NotFoundError, MethodNotAllowedError, MalformedRequestError.
+    """
+    parts = [unquote(part) for part in path.split("/")] if path else []
+    if parts and parts[-1] == "":
+        parts.pop()
+    parameters = parse_parameters(query)
+    match parts:
+        case []:
+            return Request(_offered(method, _SYSTEM), parameters=parameters)
+        case ["metadata"]:
+            return Request(_offered(method, {"GET": "capabilities"}), parameters=parameters)
+        case ["_history"]:
+            return Request(_offered(method, {"GET": "history-system"}), parameters=parameters)
+    resource_type, *rest = parts
+    if resource_type not in RESOURCE_TYPE_NUMBERS:
+        raise UnknownTypeError(f"{resource_type[:64]!r} is no R4 resource type (names are case-sensitive).")
+    match rest:
+        case []:
+            return Request(_offered(method, _TYPE), resource_type, parameters=parameters)
+        case ["_search"]:
+            return Request(_offered(method, {"POST": "search-type"}), resource_type, parameters=parameters)
+        case ["_history"]:
+            return Request(_offered(method, {"GET": "history-type"}), resource_type, parameters=parameters)
+        case [id]:
+            return Request(_offered(method, _INSTANCE), resource_type, _checked(id), parameters=parameters)
+        case [id, "_history"]:
+            allowed = {"GET": "history-instance"}
+            return Request(_offered(method, allowed), resource_type, _checked(id), parameters=parameters)
+        case [id, "_history", version_id]:
+            return Request(_offered(method, {"GET": "vread"}), resource_type, _checked(id), version_id, parameters)
+        case [id, compartment_type] if resource_type == "Patient" and compartment_type in RESOURCE_TYPE_NUMBERS:
+            interaction = _offered(method, {"GET": "search-compartment"})
+            return Request(interaction, compartment_type, _checked(id), parameters=parameters)
+    raise NotFoundError(f"There is nothing at {path[:200]!r}.")
+
+
+def _offered(method: str, offered: Mapping[str, str]) -> str:
+    interaction = offered.get("GET" if method == "HEAD" else method)
+    if interaction is None:
+        raise MethodNotAllowedError(method[:20], [*offered, *(["HEAD"] if "GET" in offered else [])])
+    return interaction
+
+
+def _checked(id: str) -> str:
+    if not ID.fullmatch(id):
+        raise MalformedRequestError(
+            f"{id[:80]!r} is no resource id: 1 to 64 letters, digits, - and . (R4 datatypes.html#id)."
+        )
+    return id
+
+
+MAXIMUM_PARAMETERS = 1000
+
+
+def parse_parameters(query: str) -> list[tuple[str, str]]:
+    """The decoded parameters of a query or form, in their order. Raises InvalidParameterError, MalformedRequestError."""
+    if not query:
+        return []
+    parts = query.split("&")
+    if len(parts) > MAXIMUM_PARAMETERS:
+        raise MalformedRequestError(f"A request has at most {MAXIMUM_PARAMETERS} parameters; this one has {len(parts)}.")
+    found = []
+    for part in parts:
+        name, _, value = part.partition("=")
+        if name:
+            found.append((_decoded(name, "name"), _decoded(value, name)))
+    return found
+
+
+def _decoded(text: str, name: str) -> str:
+    if "%" not in text and "+" not in text and text.isascii():
+        decoded = text
+    else:
+        try:
+            decoded = unquote(text.replace("+", " "), errors="strict")
+        except UnicodeDecodeError as error:
+            raise InvalidParameterError(name[:60], "", "the percent-encoding is not of UTF-8 text") from error
+    if "\0" in decoded:
+        raise InvalidParameterError(name[:60], "", "there is no NUL character in FHIR")
+    return decoded

@@ -1,0 +1,141 @@
+"""search of a type (FHIR R4, http.html#search and search.html)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from bhr_api.errors import Issue, TooCostlyError
+from bhr_api.fhir import bundles
+from bhr_api.fhir.dates import instant_text
+from bhr_api.fhir.definitions import PATIENT_COMPARTMENT, RESOURCE_TYPES
+from bhr_api.fhir.subset import subset
+from bhr_api.interactions.audit_search import search_audit_events
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.read import require
+from bhr_api.interactions.requests import Parameters, Request
+from bhr_api.interactions.results import Result
+from bhr_api.search.compiler import compile_count, compile_page
+from bhr_api.search.criteria import either
+from bhr_api.search.cursor import Position
+from bhr_api.search.include import MAXIMUM_INCLUDED
+from bhr_api.search.parameters import parameters_of
+from bhr_api.search.query import SearchContext, SearchQuery, parse_query
+from bhr_api.search.types import reference
+from bhr_api.store.row_ids import first_row_id_at
+
+# A sort key or page of a search that is not narrowed may have to look at every row; `estimate` looks at no more than these.
+ESTIMATE_LIMIT = 10_000
+
+
+async def search(context: Context, request: Request) -> Result:
+    """A searchset bundle of the matches that the caller may see. Raises UnsupportedParameterError, InvalidParameterError."""
+    require(context, "s", request.resource_type, "search")
+    if request.resource_type == "AuditEvent":
+        return await search_audit_events(context, request)
+    now = context.now()
+    query = parse_query(
+        request.resource_type,
+        request.parameters,
+        SearchContext(context.hasher, context.base_url, now, context.lenient),
+    )
+    if request.interaction == "search-compartment":
+        _confine_to_compartment(context, query, request.id)
+    path = request.resource_type if not request.id else f"Patient/{request.id}/{request.resource_type}"
+    applied = _encoded(query.applied)
+    position = _position(context, query, f"{path}?{applied}", now)
+    rows, total = await _fetch(context, query, position)
+    matches = [row for row in rows if row["mode"] == "match"]
+    links = _links(context, query, path, applied, matches, position)
+    matches = matches[: query.count]
+    included = [row for row in rows if row["mode"] == "include"]
+    await _record(context, request, applied, [*matches, *included])
+    entries = [_entry(context, query, row) for row in (*matches, *included)]
+    if query.ignored:
+        entries.append(bundles.outcome_entry([_ignored(name) for name in query.ignored]))
+    body = bundles.bundle("searchset", instant_text(now), total=total, links=links, entries=entries)
+    return Result(200, body)
+
+
+def _confine_to_compartment(context: Context, query: SearchQuery, patient: str) -> None:
+    """Patient/[id]/[type]: whatever refers to the patient by a compartment parameter (R4 compartmentdefinition-patient)."""
+    served = parameters_of(query.resource_type)
+    codes = [code for code in PATIENT_COMPARTMENT.get(query.resource_type, ()) if code in served]
+    target = [f"Patient/{patient}"]
+    query.criteria.append(
+        either([reference.match(served[code], None, target, context.hasher, context.base_url) for code in codes])
+    )
+
+
+def _encoded(parameters: Parameters) -> str:
+    return "&".join(f"{quote(name, safe=':*-_.')}={quote(value, safe=':/,|$*-_.')}" for name, value in parameters)
+
+
+def _holder(context: Context) -> str:
+    return f"{context.caller.client_id}\0{context.caller.patient}\0{context.caller.user}"
+
+
+def _position(context: Context, query: SearchQuery, text: str, now: datetime) -> Position:
+    if query.cursor is not None:
+        return context.words.seal.open(query.cursor, text, _holder(context))
+    # Rows made from now on have greater numbers: they stay out of this walk.
+    return Position((), 0, max(context.row_ids.next(), first_row_id_at(now.timestamp() + 0.001)))
+
+
+async def _fetch(
+    context: Context, query: SearchQuery, position: Position
+) -> tuple[Sequence[Any], int | None]:
+    wants_total = query.summary == "count" or query.total != "none"
+    rows: Sequence[Any] = ()
+    total: int | None = None
+    heavy = context.words.heavy
+    async with context.connection() as connection:
+        if query.summary != "count":
+            statement = compile_page(query, context.visibility, context.hasher, heavy, position)
+            rows = await connection.fetch(statement.sql, *statement.values)
+        if wants_total:
+            limit = ESTIMATE_LIMIT if query.total == "estimate" else None
+            statement = compile_count(query, context.visibility, heavy, position.bound, limit)
+            total = await connection.fetchval(statement.sql, *statement.values)
+    if len(rows) > MAXIMUM_INCLUDED + query.count:
+        raise TooCostlyError(f"The includes bring more than {MAXIMUM_INCLUDED} resources; ask for a smaller _count.")
+    return rows, total
+
+
+def _links(
+    context: Context, query: SearchQuery, path: str, applied: str, matches: Sequence[Any], position: Position
+) -> list[bundles.Link]:
+    base = f"{context.base_url}/{path}"
+    first = f"{base}?{applied}" if applied else base
+    own = f"{first}{'&' if applied else '?'}_cursor={query.cursor}" if query.cursor else first
+    links = [("self", own)]
+    if query.summary == "count":
+        return links
+    links.append(("first", first))
+    if len(matches) > query.count:
+        last = matches[query.count - 1]
+        following = Position(tuple(last["sort"]), last["row_id"], position.bound)
+        cursor = context.words.seal.seal(following, f"{path}?{applied}", _holder(context))
+        links.append(("next", f"{first}{'&' if applied else '?'}_cursor={cursor}"))
+    return links
+
+
+def _entry(context: Context, query: SearchQuery, row: Any) -> bytes:
+    body: bytes = row["body"]
+    if query.elements or query.summary in ("true", "text", "data"):
+        body = subset(body, summary=query.summary, elements=query.elements if row["mode"] == "match" else ())
+    full_url = f"{context.base_url}/{RESOURCE_TYPES[row['resource_type'] - 1]}/{row['id']}"
+    return bundles.search_entry(full_url, body, row["mode"])
+
+
+def _ignored(name: str) -> Issue:
+    return Issue("warning", "not-supported", f"The parameter {name!r} is not known here and was not applied.")
+
+
+async def _record(context: Context, request: Request, applied: str, rows: Sequence[Any]) -> None:
+    patients = [patient for patient in dict.fromkeys(row["patient"] for row in rows) if patient is not None]
+    await context.audit.record(
+        context.event(
+            request.interaction, 200, resource_type=request.resource_type, query=applied, patients=patients
+        )
+    )

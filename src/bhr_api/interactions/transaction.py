@@ -1,0 +1,217 @@
+"""transaction: all entries of a bundle, or none (FHIR R4, http.html#transaction).
+
+The rules that a bundle's entries must keep among themselves are in `bundle_entries.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bhr_api.errors import InvalidResourceError, Issue, MalformedRequestError, RefusalError
+from bhr_api.fhir import json_text
+from bhr_api.fhir.definitions import Resource
+from bhr_api.fhir.validation import validate
+from bhr_api.interactions.bundle_entries import Entry, parse_entries, response_bundle
+from bhr_api.interactions.bundle_references import Identities, conditional_references, rewrite
+from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.perform import perform_reading
+from bhr_api.interactions.read import require
+from bhr_api.interactions.requests import Request, parse_parameters
+from bhr_api.interactions.results import Result, of_write
+from bhr_api.interactions.update import conditional_change, require_same_id
+from bhr_api.interactions.write import Change, apply, new_id
+from bhr_api.store.database import Connection
+
+_LETTERS = {
+    "create": "c",
+    "update": "u",
+    "conditional-update": "u",
+    "delete": "d",
+    "conditional-delete": "d",
+}
+
+
+@dataclass(slots=True)
+class _Planned:
+    """An entry with what it came to: a change to carry out, or the resource that its condition found."""
+
+    entry: Entry
+    change: Change | None = None
+    existing: Match | None = None
+
+
+async def transaction(context: Context, bundle: Resource) -> Result:
+    """Carry out the transaction `bundle`, already parsed; the transaction-response has one entry for each, in its order.
+
+    Raises InvalidResourceError with every issue of every entry, and the refusal of the first entry that cannot be done.
+    """
+    errors = [issue for issue in validate(bundle) if issue.severity in ("error", "fatal")]
+    if errors:
+        raise InvalidResourceError(errors)
+    entries = parse_entries(bundle)
+    for entry in entries:
+        _require_scope(context, entry)
+
+    async def work(connection: Connection) -> list[Result]:
+        return await _carry_out(replace(context, held=connection), connection, entries)
+
+    return response_bundle("transaction-response", context.base_url, await in_transaction(context, work))
+
+
+def _require_scope(context: Context, entry: Entry) -> None:
+    letter = _LETTERS.get(entry.request.interaction)
+    if letter is not None:
+        with _located(entry):
+            require(context, letter, entry.request.resource_type, entry.request.interaction)
+
+
+class _located:
+    """Names the entry in the refusals raised inside."""
+
+    def __init__(self, entry: Entry) -> None:
+        self._place = f"Bundle.entry[{entry.position}]"
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, RefusalError):
+            error.issues = [
+                Issue(issue.severity, issue.code, f"{self._place}: {issue.diagnostics}", self._place)
+                for issue in error.issues
+            ]
+
+
+async def _carry_out(context: Context, connection: Connection, entries: Sequence[Entry]) -> list[Result]:
+    identities = Identities(context.base_url)
+    planned = await _plan(context, connection, entries, identities)
+    await _resolve_references(context, connection, planned, identities)
+    changes = [plan.change for plan in planned if plan.change is not None]
+    _require_different(changes)
+    stored = iter(await apply(context, connection, changes))
+    by_position: dict[int, Result] = {}
+    for plan in planned:
+        if plan.change is not None:
+            by_position[plan.entry.position] = of_write(next(stored))
+    # http.html#trules: DELETE, POST, PUT, then GET: what is read shows the transaction's own writes.
+    for plan in planned:
+        if plan.change is None:
+            with _located(plan.entry):
+                by_position[plan.entry.position] = await _read(context, plan)
+    return [by_position[entry.position] for entry in entries]
+
+
+async def _plan(
+    context: Context, connection: Connection, entries: Sequence[Entry], identities: Identities
+) -> list[_Planned]:
+    """What each entry comes to, in the order of http.html#trules; conditions see the record before the transaction."""
+    found: list[_Planned] = []
+    created: dict[tuple[str, str], str] = {}
+    for entry in sorted(entries, key=lambda entry: entry.order):
+        with _located(entry):
+            plan = await _plan_one(context, connection, entry, created)
+        found.append(plan)
+        if plan.change is not None:
+            identities.add(entry, plan.change.resource_type, plan.change.id)
+        elif plan.existing is not None:
+            identities.add(entry, entry.request.resource_type, plan.existing.id)
+    return found
+
+
+async def _plan_one(
+    context: Context, connection: Connection, entry: Entry, created: dict[tuple[str, str], str]
+) -> _Planned:
+    request = entry.request
+    match request.interaction:
+        case "create":
+            return await _plan_create(context, connection, entry, created)
+        case "update":
+            assert request.resource is not None
+            require_same_id(request.resource, request.id)
+            change = Change("update", request.resource_type, request.id, request.resource, None, request.if_match)
+            return _Planned(entry, change)
+        case "conditional-update":
+            assert request.resource is not None
+            match = await find(context, connection, request.resource_type, request.parameters)
+            found = match.id if match else None
+            sent_id = request.resource.get("id")
+            return _Planned(entry, conditional_change(request, request.resource, sent_id, found))
+        case "delete":
+            change = Change("delete", request.resource_type, request.id, if_match=request.if_match)
+            return _Planned(entry, change)
+        case "conditional-delete":
+            match = await find(context, connection, request.resource_type, request.parameters)
+            if match is None:
+                return _Planned(entry)
+            return _Planned(entry, Change("delete", request.resource_type, match.id, if_match=request.if_match))
+    return _Planned(entry)
+
+
+async def _plan_create(
+    context: Context, connection: Connection, entry: Entry, created: dict[tuple[str, str], str]
+) -> _Planned:
+    request = entry.request
+    change = Change("create", request.resource_type, new_id(), request.resource)
+    if request.if_none_exist is None:
+        return _Planned(entry, change)
+    criteria = criteria_of(request.if_none_exist)
+    # Two entries with the same condition are about one resource: the second finds what the first creates.
+    known = created.get((request.resource_type, criteria))
+    if known is not None:
+        return _Planned(entry, existing=Match(known, 0))
+    match = await find(context, connection, request.resource_type, parse_parameters(criteria))
+    if match is None:
+        created[request.resource_type, criteria] = change.id
+        return _Planned(entry, change)
+    return _Planned(entry, existing=match)
+
+
+async def _resolve_references(
+    context: Context, connection: Connection, planned: Sequence[_Planned], identities: Identities
+) -> None:
+    """Put the ids that resources got in the place of urn:uuid, fullUrl and conditional references to them."""
+    for plan in planned:
+        change = plan.change
+        if change is None or change.resource is None:
+            continue
+        with _located(plan.entry):
+            for literal in conditional_references(change.resource):
+                if literal not in identities:
+                    identities.learn(literal, await _find_referenced(context, connection, literal))
+        rewrite(change.resource, identities, plan.entry.full_url)
+        change.body = json_text.dumps(change.resource)
+
+
+async def _find_referenced(context: Context, connection: Connection, literal: str) -> str:
+    """http.html#trules: a conditional reference that matches none, or several, fails the transaction."""
+    resource_type, _, criteria = literal.partition("?")
+    match = await find(context, connection, resource_type, parse_parameters(criteria))
+    if match is None:
+        raise MalformedRequestError(
+            f"The conditional reference to {resource_type} meets no resource; it must meet exactly one.", code="not-found"
+        )
+    return f"{resource_type}/{match.id}"
+
+
+def _require_different(changes: Sequence[Change]) -> None:
+    """http.html#trules: a resource may be named by one entry only, however it is named."""
+    seen: set[str] = set()
+    for change in changes:
+        if str(change) in seen:
+            raise MalformedRequestError(
+                f"Several entries of the transaction change {change}; a transaction may change a resource once."
+            )
+        seen.add(str(change))
+
+
+async def _read(context: Context, plan: _Planned) -> Result:
+    if plan.existing is not None:
+        request = Request("read", plan.entry.request.resource_type, plan.existing.id)
+        result = await perform_reading(context, request)
+        result.location = f"{result.resource_type}/{result.id}/_history/{result.version}"
+        return result
+    if plan.entry.request.interaction == "conditional-delete":
+        return Result(204)
+    return await perform_reading(context, plan.entry.request)
+
+

@@ -1,0 +1,292 @@
+"""The one road by which any version enters the store.
+
+Changes of one database transaction go together: they lock what is there in one order, are checked against it, and put their
+versions, index rows and audit events in place (FHIR R4, http.html#create, #update, #delete and #transaction).
+"""
+
+import secrets
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from bhr_api.errors import (
+    ForbiddenError,
+    InvalidJsonError,
+    InvalidResourceError,
+    Issue,
+    MalformedRequestError,
+    PreconditionFailedError,
+    VersionConflictError,
+)
+from bhr_api.fhir import json_text
+from bhr_api.fhir.dates import instant_text
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
+from bhr_api.fhir.references import parse_local
+from bhr_api.fhir.validation import validate
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.read import not_found, require
+from bhr_api.search.extract import INDEX_GENERATION, index_entry
+from bhr_api.store import audit, versions
+from bhr_api.store.database import Connection
+from bhr_api.store.versions import PUT, CurrentRow, Key, NewVersion, Tombstone
+
+# The server's own record: readable with a scope, writable by nobody.
+SERVER_WRITTEN = frozenset({"AuditEvent"})
+
+
+@dataclass(slots=True)
+class Change:
+    """One resource to create, update or delete.
+
+    `body` is the JSON text of `resource`; both are None for a deletion. `if_match` is the version that must be current.
+    """
+
+    kind: Literal["create", "update", "delete"]
+    resource_type: str
+    id: str
+    resource: Resource | None = None
+    body: bytes | None = None
+    if_match: str | None = None
+
+    @property
+    def key(self) -> Key:
+        """The key of its row."""
+        return RESOURCE_TYPE_NUMBERS[self.resource_type], self.id
+
+    def __str__(self) -> str:
+        return f"{self.resource_type}/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of a change. `version` is None when a deletion found nothing; `body` is None after a deletion."""
+
+    resource_type: str
+    id: str
+    version: int | None
+    last_updated: datetime | None
+    body: bytes | None
+    created: bool
+
+
+def new_id() -> str:
+    """A server-assigned id: a UUID of version 7, so that new rows stand together in the index (RFC 9562 §5.7)."""
+    value = time.time_ns() // 1_000_000 << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
+    return str(uuid.UUID(int=value))
+
+
+def parse_resource(body: bytes, resource_type: str) -> Resource:
+    """The resource of type `resource_type` in `body`, checked against R4.
+
+    Raises InvalidJsonError, MalformedRequestError for another type than the address names, InvalidResourceError with every
+    broken rule.
+    """
+    resource = json_text.parse(body)
+    if not isinstance(resource, dict):
+        raise InvalidJsonError("The body must be one JSON object: a FHIR resource.")
+    check_resource(resource, resource_type)
+    return resource
+
+
+def check_resource(resource: Resource, resource_type: str) -> None:
+    """Refuse a resource that is of another type or breaks a rule of R4."""
+    sent = resource.get("resourceType")
+    if sent != resource_type:
+        shown = "without resourceType" if sent is None else f"a {str(sent)[:64]!r}"
+        raise MalformedRequestError(
+            f"The address is for {resource_type}, but the body is {shown}.", expression="resourceType"
+        )
+    errors = [issue for issue in validate(resource) if issue.severity in ("error", "fatal")]
+    if errors:
+        raise InvalidResourceError(errors)
+
+
+async def apply(context: Context, connection: Connection, changes: Sequence[Change]) -> list[Stored]:
+    """Carry out `changes`, all of different resources, on `connection`; the caller commits.
+
+    Nothing is written before all are checked. Raises ForbiddenError, NotFoundError, VersionConflictError,
+    PreconditionFailedError.
+    """
+    for change in changes:
+        _require_scope(context, change)
+    now = context.now()
+    keys = [change.key for change in changes if change.kind != "create"]
+    current = await versions.lock(connection, context.tenant, keys) if keys else {}
+    absent = [key for key in keys if key not in current]
+    buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
+    planned = [_plan(context, change, current.get(change.key), buried.get(change.key), now) for change in changes]
+    await _place_provenances(context, connection, planned)
+    for plan in planned:
+        _require_visible(context, plan)
+    await _store(context, connection, planned, now)
+    return [plan.stored for plan in planned]
+
+
+@dataclass(slots=True)
+class _Plan:
+    change: Change
+    current: CurrentRow | None
+    new: NewVersion | None
+    stored: Stored
+
+
+def _require_scope(context: Context, change: Change) -> None:
+    letter = {"create": "c", "update": "u", "delete": "d"}[change.kind]
+    require(context, letter, change.resource_type, change.kind)
+    if change.resource_type in SERVER_WRITTEN:
+        raise ForbiddenError(f"{change.resource_type} is written by the server alone.")
+
+
+def _plan(
+    context: Context, change: Change, current: CurrentRow | None, buried: Tombstone | None, now: datetime
+) -> _Plan:
+    if change.kind != "create" and current is not None:
+        letter: Literal["u", "d"] = "u" if change.kind == "update" else "d"
+        if not context.visibility.allows_version(change.resource_type, letter, current.patient):
+            if change.kind == "update":
+                raise not_found(change.resource_type, change.id)
+            current = buried = None
+        else:
+            _match_version(change, current)
+    elif change.if_match is not None:
+        raise PreconditionFailedError(f"{change} does not exist, so it cannot be at version {change.if_match}.")
+    if change.kind == "delete":
+        return _Plan(change, current, None, _deletion(change, current, now))
+    if change.kind == "update" and current is None:
+        _require_creation_by_put(context, change)
+    past = current or buried
+    version = 1 if past is None else past.version + 1
+    if past is not None:
+        now = max(now, past.last_updated + timedelta(milliseconds=1))
+    new = _new_version(context, change, current, version, now)
+    stored = Stored(change.resource_type, change.id, version, now, new.body, created=current is None)
+    return _Plan(change, current, new, stored)
+
+
+def _match_version(change: Change, current: CurrentRow) -> None:
+    if change.if_match is not None and change.if_match != str(current.version):
+        raise VersionConflictError(str(change), sent=change.if_match, current=str(current.version))
+
+
+def _deletion(change: Change, current: CurrentRow | None, now: datetime) -> Stored:
+    if current is None:
+        return Stored(change.resource_type, change.id, None, None, None, created=False)
+    at = max(now, current.last_updated + timedelta(milliseconds=1))
+    return Stored(change.resource_type, change.id, current.version + 1, at, None, created=False)
+
+
+def _require_creation_by_put(context: Context, change: Change) -> None:
+    # To a token that sees one patient only, an id that it cannot see and one that is free must look the same.
+    if context.caller.is_confined_to_patient("u", change.resource_type):
+        raise not_found(change.resource_type, change.id)
+
+
+def _new_version(
+    context: Context, change: Change, current: CurrentRow | None, version: int, now: datetime
+) -> NewVersion:
+    assert change.resource is not None
+    assert change.body is not None
+    body = json_text.splice(
+        change.body,
+        change.resource,
+        id=change.id,
+        version_id=str(version),
+        last_updated=instant_text(now),
+    )
+    change.resource["id"] = change.id
+    entry = index_entry(change.resource, context.hasher, context.base_url)
+    return NewVersion(
+        resource_type=RESOURCE_TYPE_NUMBERS[change.resource_type],
+        id=change.id,
+        version=version,
+        method=1 if change.kind == "create" else PUT,
+        index_generation=INDEX_GENERATION,
+        row_id=context.row_ids.next() if current is None else current.row_id,
+        self_token=entry.self_token,
+        patient=entry.patient,
+        last_updated=now,
+        main_date=entry.main_date,
+        tokens=sorted(entry.tokens),
+        body=body,
+        strings=entry.strings,
+        numbers=entry.numbers,
+        dates=entry.dates,
+        ordered=sorted(entry.ordered),
+    )
+
+
+async def _place_provenances(context: Context, connection: Connection, planned: Sequence[_Plan]) -> None:
+    """A Provenance is in the record of its targets' patient (docs/decisions/0004-whose-record.md)."""
+    found = [plan for plan in planned if plan.new is not None and plan.change.resource_type == "Provenance"]
+    if not found:
+        return
+    known = {plan.new.self_token: plan.new.patient for plan in planned if plan.new is not None}
+    targets = {id(plan): _targets(context, plan) for plan in found}
+    unknown = {token for tokens in targets.values() for token in tokens} - known.keys()
+    known |= await versions.patients_of(connection, context.tenant, sorted(unknown))
+    for plan in found:
+        assert plan.new is not None
+        patients = {known.get(token) for token in targets[id(plan)]} - {None}
+        plan.new.patient = patients.pop() if len(patients) == 1 else None
+
+
+def _targets(context: Context, plan: _Plan) -> list[int]:
+    assert plan.change.resource is not None
+    literals = [target.get("reference", "") for target in plan.change.resource.get("target", ())]
+    locals_ = [parse_local(literal, context.base_url) for literal in literals]
+    return [context.hasher.resource(local.resource_type, local.id) for local in locals_ if local is not None]
+
+
+def _require_visible(context: Context, plan: _Plan) -> None:
+    """What the caller writes must lie in what the caller may write, after as before."""
+    if plan.new is None:
+        return
+    letter: Literal["c", "u"] = "c" if plan.change.kind == "create" else "u"
+    if not context.visibility.allows_version(plan.change.resource_type, letter, plan.new.patient):
+        raise ForbiddenError(
+            f"The token may write only records of the patient in its context; this {plan.change.resource_type} is not one.",
+            expression=plan.change.resource_type,
+        )
+
+
+async def _store(context: Context, connection: Connection, planned: Sequence[_Plan], now: datetime) -> None:
+    gone = [plan.change.key for plan in planned if plan.change.kind == "delete" and plan.current is not None]
+    if gone:
+        await versions.delete(connection, context.tenant, gone, now)
+    events = [_event(context, plan) for plan in planned]
+    fresh = [plan.new for plan in planned if plan.new is not None and plan.current is None]
+    changed = [plan.new for plan in planned if plan.new is not None and plan.current is not None]
+    # One statement stores a single new resource with its audit event.
+    alone = len(planned) == 1 and len(fresh) == 1
+    if fresh:
+        await versions.insert(connection, context.tenant, fresh, events[0] if alone else None)
+    if changed:
+        await versions.replace(connection, context.tenant, changed)
+    if not alone:
+        await audit.append(connection, events)
+
+
+def _event(context: Context, plan: _Plan) -> audit.AuditEvent:
+    before = plan.current.patient if plan.current else None
+    after = plan.new.patient if plan.new else None
+    return context.event(
+        plan.change.kind,
+        201 if plan.stored.created else 200,
+        resource_type=plan.change.resource_type,
+        resource_id=plan.change.id,
+        version=plan.stored.version,
+        patients=[patient for patient in dict.fromkeys((before, after)) if patient is not None],
+    )
+
+
+def issues_of(error: InvalidResourceError, prefix: str) -> list[Issue]:
+    """The issues of `error` with their expressions under `prefix`, such as `Bundle.entry[3].resource`."""
+    return [
+        Issue(issue.severity, issue.code, issue.diagnostics, f"{prefix}.{issue.expression.partition('.')[2]}".rstrip("."))
+        if issue.expression
+        else Issue(issue.severity, issue.code, issue.diagnostics, prefix)
+        for issue in error.issues
+    ]

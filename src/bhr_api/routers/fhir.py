@@ -1,0 +1,218 @@
+"""The FHIR endpoint: one small ASGI application, since FHIR's URL grammar is one match statement.
+
+Order of a request: token, address, scope, format, body, interaction. Nothing of a stranger's is parsed.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from bhr_api.access import Caller
+from bhr_api.auth.bearer import TokenReader
+from bhr_api.errors import OverloadedError, RefusalError, UnauthenticatedError
+from bhr_api.interactions.batch import batch_or_transaction
+from bhr_api.interactions.bundle_entries import version_of
+from bhr_api.interactions.capabilities import capability_statement
+from bhr_api.interactions.context import Context, Origin
+from bhr_api.interactions.perform import perform
+from bhr_api.interactions.requests import Request, parse_parameters, parse_request
+from bhr_api.interactions.results import Result
+from bhr_api.interactions.tenants import TenantRegistry
+from bhr_api.routers.error_handler import refusal_of
+from bhr_api.routers.requests import (
+    Headers,
+    Receive,
+    Scope,
+    Send,
+    read_body,
+    require_form_body,
+    require_json_answer,
+    require_json_body,
+)
+from bhr_api.routers.responses import headers_of, pretty, send_refusal, send_response, written_body
+from bhr_api.search.visibility import Visibility
+from bhr_api.store.audit import AuditEvent, AuditTrail
+from bhr_api.store.database import Database
+from bhr_api.store.row_ids import RowIds
+
+log = structlog.get_logger(__name__)
+
+_WRITES = frozenset({"create", "update", "conditional-update", "delete", "conditional-delete"})
+_WITH_BODY = frozenset({"create", "update", "conditional-update", "transaction"})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a request may bring and how long it may take to arrive."""
+
+    body_bytes: int
+    bundle_bytes: int
+    arrival_seconds: float
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """What is known of a request when it is refused."""
+
+    caller: Caller | None = None
+    interaction: str = ""
+    resource_type: str = ""
+
+
+@dataclass(slots=True)
+class FHIRApplication:
+    """Everything under the FHIR base."""
+
+    database: Database
+    audit: AuditTrail
+    row_ids: RowIds
+    tokens: TokenReader
+    tenants: TenantRegistry
+    base_url: str
+    issuer: str
+    limits: Limits
+    lenient: bool
+    observe: Callable[[str, str, int, float], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        started = time.perf_counter()
+        head = scope["method"] == "HEAD"
+        headers: Headers | None = None
+        request_id = ""
+        exchange = _Exchange()
+        try:
+            headers = Headers(scope)
+            request_id = headers.request_id()
+            status = await self._answer(scope, receive, send, headers, request_id, exchange)
+        except Exception as error:  # noqa: BLE001 - the last door: whatever happens, the client gets an outcome
+            refusal = refusal_of(error, request_id)
+            status = refusal.status
+            await self._record_refusal(exchange, refusal, request_id, _source(scope))
+            await send_refusal(send, refusal, headers, request_id, head=head)
+        self.observe(exchange.interaction, exchange.resource_type, status, time.perf_counter() - started)
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, headers: Headers, request_id: str, exchange: _Exchange
+    ) -> int:
+        method, path, query = scope["method"], _path(scope), scope["query_string"].decode("latin-1")
+        if path == "metadata" and method in ("GET", "HEAD"):
+            return await self._answer_metadata(send, headers, query, request_id, exchange, head=method == "HEAD")
+        caller = await self.tokens.caller(headers.get(b"authorization"))
+        exchange.caller = caller
+        request = parse_request(method, path, query)
+        exchange.interaction, exchange.resource_type = request.interaction, request.resource_type
+        parameters = dict(request.parameters)
+        prefers = headers.prefers()
+        require_json_answer(headers, parameters.get("_format"))
+        words = await self.tenants.words(caller.tenant)
+        context = Context(
+            database=self.database,
+            audit=self.audit,
+            row_ids=self.row_ids,
+            base_url=self.base_url,
+            words=words,
+            caller=caller,
+            visibility=Visibility.of(caller, words.hasher),
+            origin=Origin(request_id, _source(scope)),
+            lenient=prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict"),
+        )
+        await self._take_body(scope, receive, headers, request)
+        _take_conditions(request, headers)
+        result = await self._perform(context, request)
+        response_headers = [*headers_of(result, self.base_url), (b"x-request-id", request_id.encode())]
+        body = result.body
+        if request.interaction in _WRITES:
+            may_read = caller.may("r", request.resource_type)
+            body = written_body(result, prefers.get("return"), may_read=may_read)
+            if body is None and result.status == 204:
+                response_headers = [pair for pair in response_headers if pair[0] != b"last-modified"]
+        status = 200 if result.status == 204 and body is not None else result.status
+        if body is not None and parameters.get("_pretty") == "true":
+            body = pretty(body)
+        await send_response(send, status, response_headers, body, headers, head=method == "HEAD")
+        return status
+
+    async def _perform(self, context: Context, request: Request) -> Result:
+        if request.interaction == "transaction":
+            assert request.body is not None
+            return await batch_or_transaction(context, request.body)
+        return await perform(context, request)
+
+    async def _take_body(self, scope: Scope, receive: Receive, headers: Headers, request: Request) -> None:
+        """Read the body where the interaction has one, within its limits of size and time."""
+        is_search = scope["method"] == "POST" and request.interaction == "search-type"
+        if request.interaction not in _WITH_BODY and not is_search:
+            return
+        (require_form_body if is_search else require_json_body)(headers)
+        limit = self.limits.bundle_bytes if request.interaction == "transaction" else self.limits.body_bytes
+        try:
+            async with asyncio.timeout(self.limits.arrival_seconds):
+                body = await read_body(scope, receive, headers, limit)
+        except TimeoutError as error:
+            raise OverloadedError("The body took too long to arrive.") from error
+        if is_search:
+            request.parameters = [*request.parameters, *parse_parameters(body.decode("latin-1"))]
+        else:
+            request.body = body
+
+    async def _answer_metadata(
+        self, send: Send, headers: Headers, query: str, request_id: str, exchange: _Exchange, *, head: bool
+    ) -> int:
+        """http.html#capabilities: open to everybody, from any origin."""
+        exchange.interaction = "capabilities"
+        parameters = dict(parse_parameters(query))
+        require_json_answer(headers, parameters.get("_format"))
+        body = capability_statement(self.base_url, self.issuer)
+        if parameters.get("_pretty") == "true":
+            body = pretty(body)
+        response_headers = [(b"access-control-allow-origin", b"*"), (b"x-request-id", request_id.encode())]
+        await send_response(send, 200, response_headers, body, headers, head=head)
+        return 200
+
+    async def _record_refusal(
+        self, exchange: _Exchange, error: RefusalError, request_id: str, source: str | None
+    ) -> None:
+        caller = exchange.caller
+        event = AuditEvent(
+            0 if caller is None else caller.tenant,
+            self.database.now(),
+            self.row_ids.next(),
+            exchange.interaction or ("authenticate" if isinstance(error, UnauthenticatedError) else "unknown"),
+            error.status,
+            None if caller is None else caller.client_id,
+            None if caller is None else caller.user,
+            source,
+            request_id,
+            exchange.resource_type or None,
+            None,
+            None,
+            None,
+            [],
+        )
+        try:
+            await self.audit.record(event)
+        except RefusalError:
+            log.warning("refusal_not_audited_yet", request_id=request_id)
+
+
+def _take_conditions(request: Request, headers: Headers) -> None:
+    request.if_match = version_of(headers.get(b"if-match"))
+    request.if_none_match = headers.get(b"if-none-match")
+    request.if_modified_since = headers.get(b"if-modified-since")
+    request.if_none_exist = headers.get(b"if-none-exist")
+
+
+def _path(scope: Scope) -> str:
+    """The path below the base. The raw path is decoded once, part by part, so that an encoded slash stays in its part."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return raw.decode("latin-1").partition("?")[0].removeprefix("/fhir").strip("/")
+
+
+def _source(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return None if client is None else str(client[0])
+

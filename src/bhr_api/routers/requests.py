@@ -1,0 +1,115 @@
+"""What an HTTP request says: headers, preferences, formats and the bounded body (FHIR R4, http.html#general)."""
+
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from bhr_api.errors import MalformedRequestError, NotAcceptableError, TooLargeError, UnsupportedMediaTypeError
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+FHIR_JSON = "application/fhir+json"
+_JSON_TYPES = frozenset({FHIR_JSON, "application/json", "text/json", "application/json+fhir"})
+_ANY_JSON = frozenset({*_JSON_TYPES, "*/*", "application/*", "text/*"})
+_FORM = "application/x-www-form-urlencoded"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+
+class Headers:
+    """The headers of one request, by lower-case name."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, scope: Scope) -> None:
+        values: dict[bytes, bytes] = {}
+        for name, value in scope["headers"]:
+            # RFC 6750 §2: one way of sending the token; two of them are a malformed request.
+            if name == b"authorization" and name in values:
+                raise MalformedRequestError("There is more than one Authorization header.")
+            values[name] = values[name] + b"," + value if name in values else value
+        self._values = values
+
+    def get(self, name: bytes) -> str | None:
+        """The value of `name`, None where it is absent."""
+        value = self._values.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def request_id(self) -> str:
+        """The client's own X-Request-Id if it is well formed, else a new one."""
+        sent = self.get(b"x-request-id")
+        return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
+
+    def prefers(self) -> dict[str, str]:
+        """The preferences of `Prefer` (RFC 7240): return, handling, ..."""
+        sent = self.get(b"prefer")
+        if sent is None:
+            return {}
+        parts = (part.partition("=") for part in re.split("[,;]", sent))
+        return {name.strip().lower(): value.strip().strip('"') for name, _, value in parts}
+
+
+def require_json_answer(headers: Headers, format: str | None) -> None:
+    """Refuse the client who takes no JSON. `_format` overrides Accept (http.html#parameters)."""
+    if format is not None:
+        if format.split(";")[0].strip().replace(" ", "+") not in {*_JSON_TYPES, "json"}:
+            raise NotAcceptableError(f"The format {format[:60]!r} is not offered; this server speaks {FHIR_JSON}.")
+        return
+    accept = headers.get(b"accept")
+    if not accept:
+        return
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if media_type in _ANY_JSON and not any(_is_zero(parameter) for parameter in parameters):
+            return
+    raise NotAcceptableError(f"Accept: {accept[:100]!r} takes no JSON; this server speaks {FHIR_JSON}.")
+
+
+def _is_zero(parameter: str) -> bool:
+    return re.fullmatch(r"q=0(\.0*)?", parameter.replace(" ", "")) is not None
+
+
+def require_json_body(headers: Headers) -> None:
+    """Refuse a body that is not announced as JSON in UTF-8."""
+    _require_type(headers, _JSON_TYPES, FHIR_JSON)
+
+
+def require_form_body(headers: Headers) -> None:
+    """Refuse a body that is not announced as a form."""
+    _require_type(headers, frozenset({_FORM}), _FORM)
+
+
+def _require_type(headers: Headers, taken: frozenset[str], proper: str) -> None:
+    sent = headers.get(b"content-type") or ""
+    media_type, *parameters = (part.strip() for part in sent.split(";"))
+    if media_type.lower() not in taken:
+        raise UnsupportedMediaTypeError(f"Content-Type {sent[:100]!r} is not taken here; send {proper}.")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise UnsupportedMediaTypeError(f"The charset {value[:40]!r} is not taken; FHIR's JSON is UTF-8.")
+
+
+async def read_body(scope: Scope, receive: Receive, headers: Headers, limit: int) -> bytes:
+    """The whole body, of at most `limit` bytes. Raises TooLargeError as soon as it is over, without reading on."""
+    encoding = headers.get(b"content-encoding")
+    if encoding not in (None, "identity"):
+        raise UnsupportedMediaTypeError(f"Content-Encoding {encoding[:40]!r} is not taken; send the body as it is.")
+    announced = headers.get(b"content-length")
+    if announced is not None and announced.isdecimal() and int(announced[:20]) > limit:
+        raise TooLargeError(f"The body is {announced[:20]} bytes long; at most {limit} are taken here.")
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise MalformedRequestError("The client went away before the body was complete.")
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLargeError(f"The body is longer than the {limit} bytes that are taken here.")
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return b"".join(chunks)

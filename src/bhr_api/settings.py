@@ -1,0 +1,42 @@
+"""Settings: environment variables with the prefix BHR_, or a .env file; docs/settings.md explains each."""
+
+from pathlib import Path
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything that the one who runs the server can set. Only the doors read this."""
+
+    model_config = SettingsConfigDict(env_prefix="BHR_", env_file=".env", extra="ignore")
+
+    database_url: SecretStr | None = Field(None, description="postgresql:// URL; unset starts the embedded PostgreSQL.")
+    data_dir: Path = Field(
+        default_factory=lambda: user_data_path("bhr-api"), description="Where the embedded PostgreSQL keeps its data."
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
+    public_url: str | None = Field(None, description="The URL by which clients reach the server, without a path.")
+    workers: int = Field(1, ge=1, le=256, description="Worker processes.")
+    pool_size: int = Field(10, ge=1, le=200, description="Database connections of each worker.")
+    pool_wait_seconds: float = Field(2.0, gt=0, description="How long a request waits for a connection before 503.")
+    statement_timeout_seconds: float = Field(30.0, gt=0, description="How long a statement may run.")
+    audit_flush_seconds: float = Field(0.2, ge=0, description="How long reads wait for the audit; 0 is before the answer.")
+    body_limit: int = Field(10_000_000, gt=0, description="The largest request body, in bytes.")
+    bundle_limit: int = Field(50_000_000, gt=0, description="The largest batch or transaction, in bytes.")
+    request_timeout_seconds: float = Field(60.0, gt=0, description="How long a request may take to arrive.")
+    shutdown_seconds: float = Field(30.0, gt=0, description="How long requests in flight may take at the end.")
+    lenient: bool = Field(False, description="Ignore unknown search parameters without being asked to.")
+    log_format: str = Field("json", pattern="^(json|console)$", description="json or console.")
+
+    @property
+    def issuer(self) -> str:
+        """The public URL without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def base_url(self) -> str:
+        """The FHIR base."""
+        return f"{self.issuer}/fhir"

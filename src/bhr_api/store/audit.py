@@ -1,0 +1,120 @@
+"""The audit trail: writes append in their own transaction, reads in batches (DESIGN promise 6; docs/audit.md).
+
+Rows are only ever added. `AuditTrail` gathers the events of reads and copies them within `flush_seconds`; its queue is
+bounded, and who finds it full waits for the flush.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from bhr_api.errors import OverloadedError
+from bhr_api.store.database import Connection, Database
+
+log = structlog.get_logger(__name__)
+
+
+class AuditEvent(NamedTuple):
+    """One row of `audit_event`, in the table's order; see `audit_table.AuditRow`."""
+
+    tenant: int
+    recorded: datetime
+    event_id: int
+    interaction: str
+    status: int
+    client_id: str | None
+    fhir_user: str | None
+    source: str | None
+    request_id: str
+    resource_type: str | None
+    resource_id: str | None
+    version: int | None
+    query: str | None
+    patients: list[int]
+
+
+_COLUMNS = AuditEvent._fields
+
+
+def insertion(places: Sequence[str]) -> str:
+    """The INSERT of one event whose values are at `places`."""
+    return f"INSERT INTO audit_event ({', '.join(_COLUMNS)}) VALUES ({', '.join(places)})"
+
+
+_INSERT = insertion([f"${n + 1}" for n in range(len(_COLUMNS))])
+
+
+async def append(connection: Connection, events: Sequence[AuditEvent]) -> None:
+    """Add `events` on `connection`, in its transaction."""
+    if len(events) == 1:
+        await connection.execute(_INSERT, *events[0])
+    elif events:
+        await connection.copy_records_to_table("audit_event", records=events, columns=_COLUMNS)
+
+
+class AuditTrail:
+    """The events of reads, searches and refusals, on their way to the table.
+
+    With `flush_seconds` 0 every event is written before its response is sent.
+    """
+
+    def __init__(self, database: Database, *, flush_seconds: float = 0.2, capacity: int = 20_000) -> None:
+        self._database = database
+        self._flush_seconds = flush_seconds
+        self._capacity = capacity
+        self._waiting: list[AuditEvent] = []
+        self._lock = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    async def record(self, event: AuditEvent) -> None:
+        """Take `event` up; it is in the table within the flush time."""
+        self._waiting.append(event)
+        if self._flush_seconds == 0 or len(self._waiting) > self._capacity:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is waiting; what cannot be written now waits on."""
+        async with self._lock:
+            events, self._waiting = self._waiting, []
+            if not events:
+                return
+            try:
+                async with self._database.acquire() as connection:
+                    await append(connection, events)
+            except BaseException:
+                self._waiting = events + self._waiting
+                raise
+
+    def start(self) -> None:
+        """Begin to flush in the background."""
+        self._task = asyncio.create_task(self._flush_forever())
+
+    async def stop(self) -> None:
+        """Stop the background task and write what is waiting."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.flush()
+
+    async def _flush_forever(self) -> None:
+        while True:
+            await asyncio.sleep(self._flush_seconds or 1)
+            try:
+                await self.flush()
+            except (OverloadedError, OSError) as error:
+                log.warning("audit_flush_delayed", waiting=len(self._waiting), reason=type(error).__name__)
+
+
+async def ensure_partitions(connection: Connection, now: datetime, months: int = 3) -> None:
+    """Make the partitions of this month and the `months` after it."""
+    first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    for _ in range(months + 1):
+        following = (first + timedelta(days=32)).replace(day=1)
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS audit_event_{first:%Y%m} PARTITION OF audit_event"
+            f" FOR VALUES FROM ('{first:%Y-%m-%d}Z') TO ('{following:%Y-%m-%d}Z')"
+        )
+        first = following

@@ -1,0 +1,53 @@
+"""Metrics and logs: counts, kinds and durations, never names, codes, tokens or query values (docs/operations.md)."""
+
+import logging
+import os
+import sys
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+
+REQUESTS = Counter(
+    "bhr_requests_total", "FHIR requests by interaction, resource type and status class.", ["interaction", "type", "status"]
+)
+DURATIONS = Histogram(
+    "bhr_request_seconds",
+    "Duration of FHIR requests by interaction.",
+    ["interaction"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+DATABASE_SECONDS = Counter("bhr_database_seconds_total", "Time that connections were held for requests.")
+POOL_SIZE = Gauge("bhr_pool_connections", "Open database connections.", multiprocess_mode="livesum")
+POOL_IDLE = Gauge("bhr_pool_idle_connections", "Open database connections that are free.", multiprocess_mode="livesum")
+
+
+def observe_request(interaction: str, resource_type: str, status: int, seconds: float) -> None:
+    """Count one FHIR request."""
+    name = interaction or "refused"
+    REQUESTS.labels(name, resource_type, f"{status // 100}xx").inc()
+    DURATIONS.labels(name).observe(seconds)
+
+
+def metrics() -> tuple[bytes, str]:
+    """The metrics of all workers together, and their media type."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(), CONTENT_TYPE_LATEST
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def configure_logging(format: str) -> None:
+    """Structured logs on standard error, as JSON lines or for a console."""
+    renderer = structlog.processors.JSONRenderer() if format == "json" else structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )

@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 from bhr_api.fhir.definitions import Resource, is_resource_type, is_type
 from bhr_api.fhir.ucum import SYSTEM as UCUM
-from bhr_api.fhirpath.errors import FHIRPathError, FHIRPathEvaluationError
+from bhr_api.fhirpath.errata import corrected
+from bhr_api.fhirpath.errors import FHIRPathError, FHIRPathEvaluationError, UnsupportedFHIRPathError
 from bhr_api.fhirpath.functions import (  # noqa: F401 - each chapter enters its functions
     combining,
     conversion,
@@ -49,6 +50,7 @@ from bhr_api.fhirpath.syntax import (
     Syntax,
     TypeName,
     TypeOperation,
+    walk,
 )
 from bhr_api.fhirpath.types import children_of, is_known_type, is_of_type
 
@@ -246,13 +248,21 @@ def _canonical_constant(name: str) -> Nodes | None:
     return wrap(f"http://hl7.org/fhir/StructureDefinition/{name[4:]}") if name.startswith("ext-") else None
 
 
+def _needs_service(syntax: Syntax) -> bool:
+    calls = (node for node in walk(syntax) if isinstance(node, Call))
+    return any(call.name in ("htmlChecks", "memberOf", "conformsTo", "elementDefinition", "slice") for call in calls)
+
+
 @lru_cache(maxsize=4096)
 def compile_invariant(text: str, type_name: str) -> Invariant:
     """The test of a constraint's expression on elements of `type_name`; an empty outcome does not hold.
 
-    Raises `FHIRPathError` as `compile_expression` does.
+    The invariants of R4 that are wrong as printed are read as later publications print them (errata.py). Raises
+    `FHIRPathError` as `compile_expression` does, `UnsupportedFHIRPathError` for an expression that needs a service.
     """
-    expression = compile_expression(text, type_name)
+    if _needs_service(parse(text)):
+        raise UnsupportedFHIRPathError(f"The invariant {text!r} needs a service that invariants are not given")
+    expression = compile_expression(corrected(text), type_name)
     is_resource = is_resource_type(type_name)
 
     def holds(root: Resource, element: Any, resource: Resource | None = None, companion: Any = None) -> bool:

@@ -160,7 +160,7 @@ def system_value(node: Node) -> SystemValue | None:
         if system_type is None or value is None or system_type in ("Boolean", "Integer"):
             return value  # type: ignore[no-any-return]
         if system_type == "Decimal":
-            return Decimal(value) if type(value) is int else value  # type: ignore[no-any-return]
+            return Decimal(value) if type(value) is int else value
         return Temporal.parse(system_type, value) if isinstance(value, str) else None
     if type(value) is not dict:
         return value  # type: ignore[no-any-return]

@@ -1,6 +1,6 @@
 """FHIRPath's operators as closures over collections (N1, http://hl7.org/fhirpath/N1/#operations)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 
 from bhr_api.fhirpath.arithmetic import calculate
@@ -48,7 +48,7 @@ def distinct(nodes: Nodes) -> Nodes:
     """The items without those equal to an earlier one (N1 #distinct)."""
     if len(nodes) < 2:
         return nodes
-    seen = {}
+    seen: dict[Hashable, Node] = {}
     for node in nodes:
         seen.setdefault(identity_of(node), node)
     return list(seen.values())

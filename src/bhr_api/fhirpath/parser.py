@@ -67,8 +67,8 @@ class _Parser:
         syntax = self._prefixed()
         while self._next.kind in ("symbol", "name") and _BINDING.get(self._next.text, -1) > loosest:
             operator = self._take().text
-            if operator == "is" or operator == "as":
-                syntax = TypeOperation(operator, syntax, self._type_name())
+            if operator in ("is", "as"):
+                syntax = TypeOperation("is" if operator == "is" else "as", syntax, self._type_name())
             else:
                 syntax = Operation(operator, syntax, self.expression(_BINDING[operator]))
         self._depth -= 1

@@ -1,5 +1,6 @@
-"""The abstract syntax of FHIRPath (N1, http://hl7.org/fhirpath/N1/#grammar): what the parser gives and compilers take."""
+"""The abstract syntax of FHIRPath (N1, http://hl7.org/fhirpath/N1/#grammar): what the parser gives."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal as Choice
 from typing import TypeAlias
@@ -96,3 +97,23 @@ class TypeOperation:
 Syntax: TypeAlias = (
     Literal | ExternalConstant | Special | Member | Call | Invocation | Indexer | Polarity | Operation | TypeOperation
 )
+
+
+def walk(syntax: Syntax) -> Iterator[Syntax]:
+    """The syntax and everything in it, outermost first."""
+    yield syntax
+    match syntax:
+        case Call(_, arguments):
+            inner: tuple[Syntax, ...] = arguments
+        case Invocation(source, step):
+            inner = (source, step)
+        case Indexer(source, index):
+            inner = (source, index)
+        case Operation(_, left, right):
+            inner = (left, right)
+        case Polarity(_, operand) | TypeOperation(_, operand, _):
+            inner = (operand,)
+        case _:
+            inner = ()
+    for part in inner:
+        yield from walk(part)

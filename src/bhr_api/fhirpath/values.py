@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
-from typing import Literal, TypeAlias, Union
+from typing import Literal, TypeAlias
 
 from bhr_api.fhir.ucum import canonical
 
@@ -101,7 +101,7 @@ class Quantity:
         return f"{self.value} {self.unit}" if self.unit in CALENDAR_UNITS else f"{self.value} '{self.unit}'"
 
 
-SystemValue: TypeAlias = Union[bool, int, Decimal, str, Temporal, Quantity]
+SystemValue: TypeAlias = bool | int | Decimal | str | Temporal | Quantity
 
 
 def system_type_of(value: SystemValue) -> str:

@@ -11,7 +11,7 @@ from bhr_api.fhirpath.functions.registry import argument, function, on_value, te
 from bhr_api.fhirpath.nodes import Evaluate, Nodes, Scope, wrap
 from bhr_api.fhirpath.values import SystemValue, Temporal
 
-# The latest and earliest offsets from UTC in use: a date without place begins first in the one and ends last in the other.
+# The extreme offsets from UTC in use: a day begins first in the one and ends last in the other.
 _EARLIEST_OFFSET = "+14:00"
 _LATEST_OFFSET = "-12:00"
 

@@ -90,9 +90,11 @@ def test_a_safety_plan_goes_with_every_flag() -> None:
         assert len(plans) == len(resources(client, "Flag"))
 
 
-def test_whoever_worsens_has_an_active_flag_and_a_crisis_contact() -> None:
+def test_whoever_worsens_has_an_active_flag_an_open_follow_up_and_a_crisis_contact() -> None:
     for client in CLIENTS:
         if story_of(client).trajectory == "worsening":
+            open_tasks = [task for task in resources(client, "Task") if task["status"] == "requested"]
+            assert "suicide-risk-followup" in {code for task in open_tasks for code in codes(task["code"])}
             assert [flag["status"] for flag in resources(client, "Flag")] == ["active"]
             assert "EMER" in {encounter["class"]["code"] for encounter in resources(client, "Encounter")}
 

@@ -102,7 +102,8 @@ def _birth_date(random: Random, today: date, *, youth: bool) -> date:
 
 def _series(random: Random, key: MeasureKey, trajectory: Trajectory, start: date, today: date) -> tuple[Point, ...]:
     first, last = _ends(random, key, trajectory)
-    times = (today - start).days // DAYS_BETWEEN_SCORES
+    # The last score is at most four weeks old, and never of today.
+    times = ((today - start).days - 8) // DAYS_BETWEEN_SCORES + 1
     days = [start + timedelta(days=7 + DAYS_BETWEEN_SCORES * n) for n in range(times)]
     values = [_between(random, key, first, last, n / (times - 1)) for n in range(times)]
     values[0], values[-1] = first, last

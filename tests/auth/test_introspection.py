@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from joserfc.jwk import ECKey
 
+from bhr_api.auth.registration import disable_client
 from tests.fixtures.auth import AuthServer, KeyedClient
 
 
@@ -71,6 +72,57 @@ def test_another_clients_token_is_inactive(
     stranger = auth_server.register_keyed(ec_key, tenant_name=tenant)
 
     assert introspected(auth_server, stranger, token_of(auth_server, backend_client)) == {"active": False}
+
+
+def test_a_live_token_may_ask_about_tokens_of_its_client(auth_server: AuthServer, backend_client: KeyedClient) -> None:
+    asking, asked = token_of(auth_server, backend_client), token_of(auth_server, backend_client)
+
+    response = auth_server.introspect({"token": asked}, headers={"Authorization": f"Bearer {asking}"})
+
+    assert response.json()["client_id"] == backend_client.client_id
+
+
+def test_a_token_of_another_client_is_inactive_to_it(
+    auth_server: AuthServer, backend_client: KeyedClient, ec_key: ECKey
+) -> None:
+    asking = token_of(auth_server, auth_server.register_keyed(ec_key))
+
+    response = auth_server.introspect(
+        {"token": token_of(auth_server, backend_client)}, headers={"Authorization": f"Bearer {asking}"}
+    )
+
+    assert response.json() == {"active": False}
+
+
+@pytest.mark.parametrize("state", ["unknown", "expired", "revoked", "of-a-disabled-client"])
+def test_a_dead_token_may_not_ask(auth_server: AuthServer, backend_client: KeyedClient, state: str) -> None:
+    token = token_of(auth_server, backend_client)
+    if state == "unknown":
+        token = "bhr_at_default_" + "A" * 43
+    elif state == "expired":
+        auth_server.clock.ahead = timedelta(seconds=301)
+    elif state == "revoked":
+        auth_server.revoke(backend_client.form(token=token))
+    else:
+        auth_server.in_session(
+            lambda session: disable_client(session, client_id=backend_client.client_id, now=auth_server.clock())
+        )
+
+    response = auth_server.introspect({"token": token}, headers={"Authorization": f"Bearer {token}"})
+
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
+
+
+@pytest.mark.parametrize("endpoint", ["token", "revoke"])
+def test_a_bearer_token_does_not_authenticate_elsewhere(
+    auth_server: AuthServer, backend_client: KeyedClient, endpoint: str
+) -> None:
+    token = token_of(auth_server, backend_client)
+    form = {"grant_type": "client_credentials", "scope": "system/*.rs", "token": token}
+
+    response = auth_server.http.post(f"/oauth/{endpoint}", data=form, headers={"Authorization": f"Bearer {token}"})
+
+    assert (response.status_code, response.json()["error"]) == (401, "invalid_client")
 
 
 def test_without_authentication_nothing_is_told(auth_server: AuthServer, backend_client: KeyedClient) -> None:

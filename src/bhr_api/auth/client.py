@@ -26,9 +26,9 @@ class Client(ClientMixin):  # type: ignore[misc]
         """The client_id."""
         return self.row.client_id
 
-    def check_endpoint_auth_method(self, method: str, _endpoint: str) -> bool:
-        """Whether the client may authenticate so; the same at every endpoint."""
-        return method in self.authentication_methods
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        """Whether the client may authenticate so: its own methods everywhere, a bearer token to ask about tokens."""
+        return method in self.authentication_methods or (method, endpoint) == ("bearer", "introspection")
 
     def check_client_secret(self, client_secret: str) -> bool:
         """Compare in constant time."""

@@ -15,11 +15,13 @@ from bhr_api.auth.client_assertion import (
 )
 from bhr_api.auth.jwks import VerificationKey, usable_keys
 from bhr_api.auth.opaque_strings import digest_of
-from bhr_api.auth.request_form import BasicCredentials, PostedCredentials
+from bhr_api.auth.request_form import BasicCredentials, BearerCredentials, PostedCredentials
 from bhr_api.auth.server_transaction import FormRequest, KeySetDueError, ServerTransaction
+from bhr_api.auth.stored_tokens import find_token
 from bhr_api.store import oauth
 
 METHODS = ["private_key_jwt", "client_secret_basic", "client_secret_post"]
+INTROSPECTION_METHODS = ["bearer", *METHODS]
 QueryClient = Callable[[str], Client | None]
 
 
@@ -94,8 +96,24 @@ def _by_secret(query_client: QueryClient, credentials: BasicCredentials | Posted
     return client
 
 
+class OwnBearerToken:
+    """RFC 7662 §2.1: at the introspection endpoint a live token speaks for the client that it was issued to."""
+
+    def __init__(self, server: ServerTransaction) -> None:
+        self._server = server
+
+    def __call__(self, query_client: QueryClient, request: FormRequest) -> Client | None:
+        if not isinstance(request.credentials, BearerCredentials):
+            return None
+        token = find_token(self._server, request.credentials.token)
+        if token is None or token.is_expired() or token.is_revoked():
+            raise InvalidClientError("The bearer token is not valid.", status_code=401)
+        return query_client(token.row.client_id)
+
+
 def register_methods(server: ServerTransaction) -> None:
     """Put these methods in place of Authlib's own of the same names."""
+    server.register_client_auth_method("bearer", OwnBearerToken(server))
     server.register_client_auth_method("private_key_jwt", SmartClientAssertion(server))
     server.register_client_auth_method("client_secret_basic", client_secret_basic)
     server.register_client_auth_method("client_secret_post", client_secret_post)

@@ -7,7 +7,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
 from bhr_api.auth.access_token import AccessToken
 from bhr_api.auth.client import Client
-from bhr_api.auth.client_authentication import METHODS
+from bhr_api.auth.client_authentication import INTROSPECTION_METHODS
 from bhr_api.auth.server_transaction import FormRequest, ServerTransaction
 from bhr_api.auth.stored_tokens import find_token
 
@@ -15,7 +15,7 @@ from bhr_api.auth.stored_tokens import find_token
 class OwnTokenIntrospection(IntrospectionEndpoint):  # type: ignore[misc]
     """Anything but a live token of the asking client is `{"active": false}` and no more (RFC 7662 §2.2)."""
 
-    CLIENT_AUTH_METHODS = METHODS
+    CLIENT_AUTH_METHODS = INTROSPECTION_METHODS
     server: ServerTransaction
 
     def check_params(self, request: FormRequest, _client: Client) -> None:

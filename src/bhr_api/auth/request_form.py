@@ -50,13 +50,21 @@ class PostedCredentials:
 
 
 @dataclass(frozen=True, slots=True)
+class BearerCredentials:
+    """An access token as authorization, which the introspection endpoint takes (RFC 7662 §2.1)."""
+
+    token: str
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NoCredentials:
     """The client did not authenticate; `client_id` is what it calls itself."""
 
     client_id: str
 
 
-Credentials = BasicCredentials | PostedCredentials | ClientAssertion | NoCredentials
+Credentials = BasicCredentials | PostedCredentials | BearerCredentials | ClientAssertion | NoCredentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +121,10 @@ def read_credentials(form: Mapping[str, str], authorization: str | None) -> Cred
         # RFC 6749 §2.3: one authentication method in each request.
         raise InvalidRequestError("Several client authentication methods in one request.")
     if authorization is not None:
-        return _agreeing(_basic(authorization), form)
+        scheme, _, value = authorization.partition(" ")
+        if scheme.lower() == "bearer":
+            return BearerCredentials(value.strip())
+        return _agreeing(_basic(scheme, value), form)
     if "client_assertion" in form:
         if form.get("client_assertion_type") != ASSERTION_TYPE:
             raise InvalidClientError(f"client_assertion_type is {ASSERTION_TYPE}.")
@@ -129,8 +140,7 @@ def _agreeing(credentials: BasicCredentials | ClientAssertion, form: Mapping[str
     return credentials
 
 
-def _basic(authorization: str) -> BasicCredentials:
-    scheme, _, encoded = authorization.partition(" ")
+def _basic(scheme: str, encoded: str) -> BasicCredentials:
     try:
         if scheme.lower() != "basic":
             raise ValueError("another scheme")

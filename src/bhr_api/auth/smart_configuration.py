@@ -15,7 +15,7 @@ def smart_configuration(public_url: str) -> dict[str, Any]:
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
         "grant_types_supported": ["client_credentials"],
         "introspection_endpoint": f"{base}/oauth/introspect",
-        "introspection_endpoint_auth_methods_supported": METHODS,
+        "introspection_endpoint_auth_methods_supported": [*METHODS, "Bearer"],
         "revocation_endpoint": f"{base}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": METHODS,
         "scopes_supported": ["system/*.cruds", "system/*.rs", "system/*.*", "system/*.read", "system/*.write"],

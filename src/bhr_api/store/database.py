@@ -8,13 +8,17 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from typing import TYPE_CHECKING
 
 import asyncpg
 
 from bhr_api.errors import OverloadedError, TooCostlyError
 
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]"
+if TYPE_CHECKING:
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | asyncpg.Connection[asyncpg.Record]
+else:
+    # The classes take a parameter in their stubs only.
+    Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
 # A cached generic plan does not know which token it gets; the wrong road costs up to 700 times as much
 # (docs/decisions/0003-storage.md), so every execution is planned with its values.

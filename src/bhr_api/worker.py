@@ -1,0 +1,111 @@
+"""Worker processes: uvicorn with bounds on how long and how large a request's head may be.
+
+The parent starts PostgreSQL and migrates; workers share nothing but the database.
+"""
+
+import asyncio
+import os
+import tempfile
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from bhr_api.app import Application
+from bhr_api.settings import Settings
+from bhr_api.telemetry import configure_logging
+
+HEAD_SECONDS = 10.0
+HEAD_BYTES = 65_536
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, closing connections whose request head is slow or too large (RFC 6585 §5, RFC 9110 §15.5.9)."""
+
+    _timer: asyncio.TimerHandle | None = None
+    _head_bytes = 0
+
+    def connection_made(self, transport: Any) -> None:
+        """A connection must bring a request soon."""
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more is awaited."""
+        self._head_arrived()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what the head takes, and refuse one that does not end."""
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if self._timer is not None and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(_TOO_LARGE)
+            self.transport.close()
+
+    def on_message_begin(self) -> None:
+        """A further request on the connection has the same time."""
+        super().on_message_begin()
+        if self._timer is None:
+            self._await_head()
+
+    def on_headers_complete(self) -> None:
+        """The head is here; the body has limits of its own (`Limits`)."""
+        self._head_arrived()
+        super().on_headers_complete()
+
+    def _await_head(self) -> None:
+        self._head_bytes = 0
+        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+
+    def _head_arrived(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _give_up(self) -> None:
+        self._timer = None
+        if not self.transport.is_closing():
+            self.transport.close()
+
+
+def create_application() -> Application:
+    """The application of one worker process; settings, with the database's URL, come by the environment."""
+    settings = Settings()
+    configure_logging(settings.log_format)
+    assert settings.database_url is not None
+    return Application(settings, settings.database_url.get_secret_value())
+
+
+def run(settings: Settings, dsn: str) -> None:
+    """Serve until SIGTERM or SIGINT, in `settings.workers` processes, on the migrated database at `dsn`."""
+    for name, value in {**_environment(settings), "BHR_DATABASE_URL": dsn}.items():
+        os.environ[name] = value
+    with tempfile.TemporaryDirectory(prefix="bhr-metrics-") as metrics_dir:
+        if settings.workers > 1:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
+        uvicorn.run(
+            "bhr_api.worker:create_application",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            loop="uvloop",
+            http=BoundedHttpProtocol,
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            timeout_graceful_shutdown=int(settings.shutdown_seconds),
+            backlog=2048,
+        )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """The settings as the variables that worker processes read."""
+    values = settings.model_dump(exclude={"database_url"}, exclude_none=True)
+    return {f"BHR_{name.upper()}": str(value) for name, value in values.items()}

@@ -5,35 +5,40 @@ docs/decisions/0002-embedded-postgresql.md, what an operator needs to know in do
 One process owns a data directory, by a lock on a file in it. A postmaster that outlived its owner is taken over.
 """
 
-import fcntl
 import logging
-import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bhr_api.store.embedded_cluster import (
+    ask,
+    copy_base_backup,
+    initialise,
+    make_database,
+    refuse_other_major,
+    run_client,
+)
 from bhr_api.store.embedded_files import (
-    POSTGRESQL_MAJOR,
     DataDirectoryInUseError,
     EmbeddedPostgreSQLError,
     MissingDatabaseError,
     Place,
+    StillStartingError,
     installation,
     is_private,
     make_directories,
-    make_private,
     own_account_name,
     place_of,
     refuse_missing_database,
     write_location,
 )
+from bhr_api.store.embedded_owner import disown, own
 from bhr_api.store.embedded_postmaster import (
-    clean_environment,
     is_ready,
     launch,
     release_stale_locks,
@@ -41,7 +46,7 @@ from bhr_api.store.embedded_postmaster import (
     shut_down,
     start_output,
 )
-from bhr_api.store.embedded_settings import PORT, ROLE, SUPERUSER, settings_files
+from bhr_api.store.embedded_settings import DATABASE, PORT, ROLE, SUPERUSER, settings_files
 
 __all__ = [
     "DATABASE",
@@ -49,10 +54,13 @@ __all__ = [
     "EmbeddedPostgreSQL",
     "EmbeddedPostgreSQLError",
     "MissingDatabaseError",
+    "StillStartingError",
     "reachable",
 ]
 
-DATABASE = "bhr"
+# A server that says "ready" and refuses connections for this long is restarted.
+_HUNG_AFTER_SECONDS = 5
+_OWNER_STARTS_WITHIN_SECONDS = 30
 
 log = logging.getLogger(__name__)
 
@@ -115,17 +123,45 @@ class EmbeddedPostgreSQL:
     def start(self) -> None:
         """Own the data directory and return when the database answers: made, started or taken over as need be.
 
-        Does little when it is running already. Raises DataDirectoryInUseError when another process owns it.
+        Does little when it is running already, so that a supervisor may call it again and again. Raises
+        DataDirectoryInUseError when another process owns the directory.
         """
+        self._start(initialise)
+
+    def start_from(self, base_backup: Path) -> None:
+        """As `start`, with the files of a base backup, into a data directory that has had no database.
+
+        Raises with nothing left behind when PostgreSQL cannot start from them.
+        """
+        if place_of(self.data_dir, create=False) is not None:
+            raise EmbeddedPostgreSQLError(f"{self.data_dir} has a database already: restore into a new directory.")
+        try:
+            self._start(lambda place, _programs: copy_base_backup(place, base_backup))
+        except (StillStartingError, DataDirectoryInUseError):
+            raise
+        except EmbeddedPostgreSQLError:
+            self.erase()
+            raise
+
+    def _start(self, make: Callable[[Place, Path], None]) -> None:
         fresh_owner = self._owner_lock is None
         if fresh_owner:
-            self._owner_lock = _own(self.data_dir)
+            self._owner_lock = own(self.data_dir)
         try:
-            self._bring_up()
-        except BaseException:
+            self._bring_up(make)
+        except BaseException as error:
             if fresh_owner:
-                self._release()
+                self._abandon(error)
+            if isinstance(error, (OSError, subprocess.SubprocessError)):
+                raise EmbeddedPostgreSQLError(f"PostgreSQL could not be started: {error}") from error
             raise
+
+    def _abandon(self, error: BaseException) -> None:
+        # Ctrl-C while starting must not leave a server behind; a recovery that takes long must go on.
+        if self._child is not None and not isinstance(error, StillStartingError):
+            shut_down(self.place, self._child.pid, fast_seconds=10)
+            self._reap()
+        self._release()
 
     def stop(self) -> None:
         """Stop the server, taken over or started here, wait for it, and give up the data directory."""
@@ -141,7 +177,7 @@ class EmbeddedPostgreSQL:
     def erase(self) -> None:
         """Stop the server and delete the database with all that it holds."""
         if self._owner_lock is None:
-            self._owner_lock = _own(self.data_dir)
+            self._owner_lock = own(self.data_dir)
         place = place_of(self.data_dir, create=False)
         self.stop()
         if place is not None:
@@ -155,24 +191,33 @@ class EmbeddedPostgreSQL:
         place = place_of(self.data_dir, create=False)
         if place is None or not is_private(place.socket_directory, place.account):
             return False
-        return running_postmaster(place) is not None and is_ready(place) and _ask(place, "SELECT 1") == "1"
+        return running_postmaster(place) is not None and is_ready(place) and ask(place, "SELECT 1") == "1"
+
+    def is_running_within(self, seconds: float) -> bool:
+        """Whether the database answers before `seconds` have passed."""
+        deadline = time.monotonic() + seconds
+        while not self.is_running():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.1)
+        return True
 
     def run_program(self, name: str, *arguments: str) -> subprocess.Popen[str]:
         """Start a PostgreSQL client program, such as pg_dump, that connects to this server as the superuser."""
-        return _run(self.place, name, *arguments)
+        return run_client(self.place, name, *arguments)
 
-    def _bring_up(self) -> None:
+    def _bring_up(self, make: Callable[[Place, Path], None]) -> None:
         place = place_of(self.data_dir, create=True)
         assert place is not None
         refuse_missing_database(self.data_dir, place)
         make_directories(place)
         programs = installation(place.account)
         if not place.exists:
-            _initialise(place, programs)
+            make(place, programs)
             write_location(self.data_dir, place)
-        _refuse_other_major(place)
+        refuse_other_major(place.data)
         self._settle(place, programs)
-        _make_database(place)
+        make_database(place)
 
     def _settle(self, place: Place, programs: Path) -> None:
         """Have a postmaster run with today's settings and answer, within the time-out."""
@@ -200,18 +245,24 @@ class EmbeddedPostgreSQL:
                 _explain_failure(place)
                 time.sleep(0.2)
                 return False
-            if self._child is None and running_postmaster(place) is None:
+            taken_over = running_postmaster(place) if self._child is None else None
+            if self._child is None and taken_over is None:
                 return False
-            if is_ready(place) and _ask(place, "SELECT 1") == "1":
-                return True
+            if is_ready(place):
+                if ask(place, "SELECT 1") == "1":
+                    return True
+                if taken_over is not None and now - started > _HUNG_AFTER_SECONDS:
+                    log.warning("PostgreSQL runs but does not answer: restarting it")
+                    shut_down(place, taken_over, fast_seconds=5)
+                    return False
             if now - last_report > 5:
                 log.info("PostgreSQL is starting, after a crash it recovers first: %.0f s", now - started)
                 last_report = now
             time.sleep(pause)
             pause = min(pause * 1.3, 0.2)
-        raise EmbeddedPostgreSQLError(
-            f"PostgreSQL did not answer within {self._start_timeout_seconds:.0f} s. A recovery after a crash goes on in "
-            f"the background: start again later, and see {place.log}."
+        raise StillStartingError(
+            f"PostgreSQL did not answer within {self._start_timeout_seconds:.0f} s. It goes on in the background, "
+            f"where it may be recovering from a crash: start again later, and see {place.log}."
         )
 
     def _reap(self) -> None:
@@ -220,89 +271,24 @@ class EmbeddedPostgreSQL:
             self._child = None
 
     def _release(self) -> None:
-        assert self._owner_lock is not None
-        # Explicitly: a forked child may still hold a copy of the descriptor.
-        fcntl.flock(self._owner_lock, fcntl.LOCK_UN)
-        os.close(self._owner_lock)
-        self._owner_lock = None
+        if self._owner_lock is not None:
+            disown(self._owner_lock)
+            self._owner_lock = None
 
 
 @contextmanager
 def reachable(data_dir: Path) -> Iterator[EmbeddedPostgreSQL]:
     """The database of `data_dir` for the length of a command: the running server's, else one started for it."""
     server = EmbeddedPostgreSQL(data_dir)
-    if server.is_running():
+    try:
+        server.start()
+    except DataDirectoryInUseError:
+        if not server.is_running_within(_OWNER_STARTS_WITHIN_SECONDS):
+            raise
+    try:
         yield server
-        return
-    with server:
-        yield server
-
-
-def _own(data_dir: Path) -> int:
-    """The descriptor of a locked file in `data_dir`; the kernel gives the lock up when this process ends."""
-    try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(data_dir / "owner.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise EmbeddedPostgreSQLError(f"The data directory {data_dir} cannot be used: {error.strerror}.") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(lock, 32, 0).decode(errors="replace").strip() or "of unknown number"
-        os.close(lock)
-        raise DataDirectoryInUseError(
-            f"The data directory {data_dir} is in use by process {owner}: stop that server first, or use another "
-            "--data-dir."
-        ) from None
-    except OSError as error:
-        os.close(lock)
-        raise EmbeddedPostgreSQLError(f"{data_dir} is on a file system without locks: {error.strerror}.") from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
-
-
-def _initialise(place: Place, programs: Path) -> None:
-    unfinished = place.home / "data.new"  # What a killed initdb left behind never looks like a database.
-    shutil.rmtree(unfinished, ignore_errors=True)
-    make_private(unfinished, place.account)
-    initdb = subprocess.run(  # noqa: S603  our own program and paths
-        [
-            str(programs / "bin" / "initdb"),
-            *("-D", str(unfinished), "-U", SUPERUSER, "-E", "UTF8"),
-            *("--locale-provider=builtin", "--locale=C.UTF-8", "--data-checksums"),
-            *("--auth-local=peer", "--auth-host=reject"),
-        ],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-        env=clean_environment(),
-        umask=0o077,
-        **place.account.process_options,
-    )
-    if initdb.returncode:
-        raise EmbeddedPostgreSQLError(f"initdb failed: {_last_line(initdb.stderr)}")
-    unfinished.rename(place.data)
-    _sync_directory(place.home)
-
-
-def _sync_directory(directory: Path) -> None:
-    handle = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(handle)
     finally:
-        os.close(handle)
-
-
-def _refuse_other_major(place: Place) -> None:
-    found = (place.data / "PG_VERSION").read_text().strip()
-    if found != str(POSTGRESQL_MAJOR):
-        raise EmbeddedPostgreSQLError(
-            f"{place.data} was made by PostgreSQL {found}, and this is {POSTGRESQL_MAJOR}: export the data with the "
-            "release that made it and import them here."
-        )
+        server.stop()
 
 
 def _read_settings(place: Place, names: dict[str, str]) -> dict[str, str]:
@@ -317,57 +303,24 @@ def _write_settings(place: Place, wanted: dict[str, str]) -> None:
         file.chmod(0o644)  # In a private directory; for root, the server's account must read them.
 
 
-def _ask(place: Place, statement: str, *, database: str = "postgres") -> str | None:
-    """What psql prints for `statement` over a real connection; None when it cannot connect or fails."""
-    psql = _run(place, "psql", "-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", statement)
-    try:
-        output, _ = psql.communicate(timeout=30)
-    except subprocess.TimeoutExpired:
-        psql.kill()
-        psql.communicate()
-        return None
-    return output.strip() if psql.returncode == 0 else None
-
-
-def _run(place: Place, name: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(  # noqa: S603  our own program
-        [str(installation(place.account) / "bin" / name), *arguments],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        umask=0o077,
-        env=clean_environment(
-            PGHOST=str(place.socket_directory), PGPORT=str(PORT), PGUSER=SUPERUSER, PGCONNECT_TIMEOUT="10"
-        ),
-    )
-
-
-def _make_database(place: Place) -> None:
-    role = f"SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'"  # noqa: S608  constants
-    database = f"SELECT count(*) FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608
-    if _ask(place, f"SELECT ({role}) + ({database})") == "2":
-        return
-    # CREATEDB: tests and benchmarks make databases of their own; superuser rights it does not need.
-    if _ask(place, role) != "1":
-        _ask(place, f"CREATE ROLE {ROLE} LOGIN CREATEDB")
-    if _ask(place, database) != "1":
-        _ask(place, f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
-    if _ask(place, database) != "1":
-        raise EmbeddedPostgreSQLError(f"The database {DATABASE} could not be made; see {place.log}.")
-
-
 def _explain_failure(place: Place) -> None:
     """Raise why the postmaster ended at once, unless it is worth another attempt."""
     output = start_output(place)
-    # Backends of a killed postmaster end within moments of noticing it; PostgreSQL waits for them by refusing to start.
-    if "is still in use" in output or "lock file" in output:
+    # Backends of a killed postmaster end within moments of noticing it; until then PostgreSQL refuses to start.
+    if "is still in use" in output or "already exists" in output:
         log.info("PostgreSQL waits for processes of its former postmaster to end")
         return
-    raise EmbeddedPostgreSQLError(f"PostgreSQL did not start: {_last_line(output)} (log: {place.log})")
+    raise EmbeddedPostgreSQLError(
+        f"PostgreSQL did not start: {_reason(output + _newest_log(place))} (log: {place.log})"
+    )
 
 
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if "FATAL" in line or "error" in line] or text.splitlines()
-    return lines[-1].strip() if lines else "it said nothing."
+def _newest_log(place: Place) -> str:
+    files = sorted(place.log.glob("*.log"), key=lambda file: file.stat().st_mtime)
+    return "\n" + files[-1].read_text(errors="replace")[-4000:] if files else ""
+
+
+def _reason(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
+    return (told or lines or ["it said nothing"])[-1]

@@ -41,6 +41,10 @@ class MissingDatabaseError(EmbeddedPostgreSQLError):
     """The data directory belongs to a database that is not where it was; starting empty would look like data loss."""
 
 
+class StillStartingError(EmbeddedPostgreSQLError):
+    """The server did not answer in time and goes on starting: a later start takes it over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """The operating-system account that runs the server processes and owns their files."""

@@ -3,10 +3,11 @@
 import os
 from pathlib import Path
 
-from bhr_api.store.embedded_files import Account, Place
+from bhr_api.store.embedded_files import Place
 
 PORT = 5432
 ROLE = "bhr"
+DATABASE = "bhr"
 SUPERUSER = "postgres"
 
 _MEBIBYTE = 1024 * 1024
@@ -73,7 +74,10 @@ def settings_files(place: Place, installation: Path, own_name: str) -> dict[str,
             "local all all peer map=bhr\n"
             f"local replication {SUPERUSER} peer map=bhr\n"
         ),
-        "pg_ident.conf": _pg_ident_conf(place.account, own_name),
+        "pg_ident.conf": (
+            "# Our own account alone, which is not the one that runs PostgreSQL where we are root.\n"
+            f'bhr "{own_name}" {ROLE}\nbhr "{own_name}" {SUPERUSER}\n'
+        ),
     }
 
 
@@ -92,12 +96,6 @@ def _postgresql_conf(place: Place, installation: Path) -> str:
         maintenance_work_mem=min(max(memory // 16, 64), 512),
         shared_memory=_shared_memory_type(),
     )
-
-
-def _pg_ident_conf(account: Account, own_name: str) -> str:
-    names = sorted({account.name, own_name})
-    lines = [f'bhr "{name}" {role}\n' for name in names for role in (ROLE, SUPERUSER)]
-    return "# Which account of the operating system may be which role.\n" + "".join(lines)
 
 
 def memory_bytes() -> int:

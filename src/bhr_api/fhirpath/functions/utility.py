@@ -1,7 +1,7 @@
 """Utility (FHIRPath N1, http://hl7.org/fhirpath/N1/#utility-functions) and the boundaries of partial values.
 
-lowBoundary() and highBoundary() are of the next FHIRPath release (http://hl7.org/fhirpath/#boundary-functions), here
-because R4's invariants on periods are right only with them.
+lowBoundary() and highBoundary() are of the next FHIRPath release (http://hl7.org/fhirpath/#boundary-functions); views
+of SQL on FHIR use them.
 """
 
 import calendar

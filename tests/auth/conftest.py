@@ -7,7 +7,6 @@ from tests.fixtures.auth import (
     backend_client,
     ec_key,
     jwks_site,
-    postgres_dsn,
     rsa_key,
     running_auth_server,
 )
@@ -19,7 +18,6 @@ __all__ = [
     "backend_client",
     "ec_key",
     "jwks_site",
-    "postgres_dsn",
     "rsa_key",
     "running_auth_server",
 ]

@@ -22,7 +22,8 @@ def token_of(server: AuthServer, client: KeyedClient) -> str:
 def test_a_live_token_tells_its_caller(auth_server: AuthServer, backend_client: KeyedClient) -> None:
     response = auth_server.whoami(token_of(auth_server, backend_client))
 
-    assert response.json() == {"tenant": 1, "client_id": backend_client.client_id}
+    (tenant,) = auth_server.fetch("SELECT tenant FROM tenant WHERE name = 'default'")
+    assert response.json() == {"tenant": tenant["tenant"], "client_id": backend_client.client_id}
 
 
 @pytest.mark.parametrize("header", [None, "", "Basic eDp5", "bhr_at_default_" + "A" * 43, "Digest x"])

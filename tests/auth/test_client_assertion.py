@@ -266,6 +266,17 @@ def test_used_assertions_are_forgotten_once_they_could_not_be_accepted(auth_serv
     assert len(auth_server.fetch(used, client.client_id)) == 1
 
 
+def test_tokens_are_forgotten_a_day_after_they_expired(auth_server: AuthServer, ec_key: ECKey) -> None:
+    client = auth_server.register_keyed(ec_key)
+    for ahead in (timedelta(), timedelta(hours=1), timedelta(hours=24, minutes=10)):
+        auth_server.clock.ahead = ahead
+        exp = int(auth_server.clock().timestamp()) + 60
+        assert answer_to(auth_server, client, client.assertion({"exp": exp}))[0] == 200
+
+    kept = "SELECT 1 FROM oauth_access_token WHERE client_id = $1"
+    assert len(auth_server.fetch(kept, client.client_id)) == 2
+
+
 def test_any_string_is_a_jti(auth_server: AuthServer, backend_client: KeyedClient) -> None:
     for jti in ("\ud800", "\x00", "a" * 5000, "'; --"):
         assert answer_to(auth_server, backend_client, backend_client.assertion({"jti": jti}))[0] == 200

@@ -34,6 +34,7 @@ _SWEEP_INTERVAL = timedelta(minutes=1)
 _SWEEP_LIMIT = 1000
 # Workers' clocks may differ a little; a used assertion is remembered this much longer than it could be accepted.
 _SWEEP_MARGIN = timedelta(minutes=5)
+_DEAD_TOKENS_KEPT = timedelta(days=1)
 
 
 class AuthorizationServer:
@@ -101,12 +102,13 @@ class AuthorizationServer:
         return response
 
     async def _sweep(self, session: AsyncSession, event: AuthorizationEvent) -> None:
-        """Once a minute, with a grant, forget the tenant's used assertions that could no longer be accepted."""
+        """Once a minute, with a grant, forget the tenant's assertions and tokens that are past their time."""
         now = self._clock()
         if event.action != "grant" or event.tenant is None or now < self._next_sweep.get(event.tenant, now):
             return
         self._next_sweep[event.tenant] = now + _SWEEP_INTERVAL
         await session.execute(oauth.forget_expired_assertions(event.tenant, now - _SWEEP_MARGIN, _SWEEP_LIMIT))
+        await session.execute(oauth.forget_expired_tokens(event.tenant, now - _DEAD_TOKENS_KEPT, _SWEEP_LIMIT))
 
 
 def _respond(server: ServerTransaction, endpoint: Endpoint, parsed: ParsedRequest) -> OAuthResponse:

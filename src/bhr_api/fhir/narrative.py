@@ -6,14 +6,18 @@ from xml.parsers import expat
 XHTML = "http://www.w3.org/1999/xhtml"
 
 # txt-1: HTML 4.0 chapters 7 to 11 (except section 4 of chapter 9) and 15, <a>, images and style attributes.
-ELEMENTS = frozenset(
-    ["a", "abbr", "acronym", "b", "big", "blockquote", "br", "caption", "cite", "code", "col", "colgroup", "dd", "dfn", "div", "dl", "dt", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "i", "img", "li", "ol", "p", "pre", "q", "samp", "small", "span", "strong", "sub", "sup", "table", "tbody", "td", "tfoot", "th", "thead", "tr", "tt", "ul", "var"]
-)
-ATTRIBUTES = frozenset(
-    "abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff charset cite "  # noqa: SIM905
-    "class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc name nowrap rel rev "
-    "rowspan rules scope shape span src start style summary tabindex title type valign value vspace width".split()
-)
+_ELEMENT_NAMES = """
+    a abbr acronym b big blockquote br caption cite code col colgroup dd dfn div dl dt em h1 h2 h3 h4 h5 h6 hr i
+    img li ol p pre q samp small span strong sub sup table tbody td tfoot th thead tr tt ul var
+"""
+_ATTRIBUTE_NAMES = """
+    abbr accesskey align alt axis bgcolor border cellhalign cellpadding cellspacing cellvalign char charoff
+    charset cite class colspan compact coords dir frame headers height href hreflang hspace id lang longdesc
+    name nowrap rel rev rowspan rules scope shape span src start style summary tabindex title type valign value
+    vspace width
+"""
+ELEMENTS = frozenset(_ELEMENT_NAMES.split())
+ATTRIBUTES = frozenset(_ATTRIBUTE_NAMES.split())
 _XML_LANG = "http://www.w3.org/XML/1998/namespace lang"
 _ADDRESSES = frozenset({"href", "src", "longdesc", "cite"})
 # narrative.html: "to ensure ... that there is no active content". Browsers skip white space and controls in a scheme.
@@ -81,14 +85,14 @@ class _DivReader:
             if element == "img" and name == "src":
                 self.has_content = True
 
-    def _end(self, name: str) -> None:  # noqa: ARG002
+    def _end(self, _name: str) -> None:
         self.depth -= 1
 
     def _text(self, text: str) -> None:
         if not self.has_content and text.strip(" \t\r\n"):
             self.has_content = True
 
-    def _instruction(self, target: str, data: str) -> None:  # noqa: ARG002
+    def _instruction(self, target: str, _data: str) -> None:
         self._add(f"The processing instruction <?{target[:40]}?> is not allowed in a narrative.")
 
     def _document_type(self, *_: object) -> None:

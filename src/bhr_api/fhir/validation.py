@@ -1,18 +1,16 @@
 """Whether a resource obeys FHIR R4: every broken rule is one located issue.
 
-FHIR R4, validation.html: structure, cardinality, value domains, required bindings, invariants; json.html; and the rules of
-references.html, narrative.html and extensibility.html that bind every resource. The definitions are compiled into
-one checker for each type, when the type is first met.
+FHIR R4, validation.html (structure, cardinality, value domains, required bindings, invariants), json.html, and the
+rules of references.html, narrative.html and extensibility.html that bind every resource. Each type of the definitions
+becomes one checker, when it is first met. What is checked and what is not: docs/validation.md.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from bhr_api.errors import Issue
-from bhr_api.fhir import contained, literal_references, narrative, primitives
-from bhr_api.fhir.bindings import code_test, examples_of, is_coding_in
+from bhr_api.fhir import contained
 from bhr_api.fhir.definitions import (
     PRIMITIVE_TYPES,
     RESOURCE_TYPE_NUMBERS,
@@ -23,7 +21,19 @@ from bhr_api.fhir.definitions import (
     is_resource_type,
     json_names,
 )
+from bhr_api.fhir.element_checks import (
+    bound,
+    constrained,
+    primitive,
+    referring,
+    repeated,
+    repeated_extension,
+    repeated_primitive,
+    single,
+    single_extension,
+)
 from bhr_api.fhir.invariants import Invariant, compiled
+from bhr_api.fhir.problems import NO_PROBLEMS, Check, Context, Item, Problem
 
 MAX_ISSUES = 1000
 
@@ -31,68 +41,48 @@ MAX_ISSUES = 1000
 def validate(resource: Resource, *, in_transaction: bool = False) -> list[Issue]:
     """The rules that `resource` breaks, each with its place; empty if it is valid R4.
 
-    `resource` is what `json_text.parse` gives: decimals are Decimal, not float. An entry's resource validated alone is
-    `in_transaction` if its references may still be conditional (`Patient?identifier=...`, http.html#trules). At most
-    `MAX_ISSUES` are told.
+    `resource` is what `json_text.parse` gives: decimals are Decimal, not float. The resource of an entry is validated
+    `in_transaction` while its references may still be conditional (`Patient?identifier=...`, http.html#trules). No more
+    than `MAX_ISSUES` are told.
     """
-    found = resource_problems(resource, None, in_transaction=in_transaction)
+    found = _resource_problems(resource, in_transaction)
     if not found:
         return []
-    issues = [Issue("error", problem.code, problem.sentence, problem.path or None) for problem in found[:MAX_ISSUES]]
+    root = str(resource["resourceType"]) if _type_of(resource) else ""
+    issues = [_issue(problem.within(root) if root else problem) for problem in found[:MAX_ISSUES]]
     if len(found) > MAX_ISSUES:
         issues[-1] = Issue("error", "too-costly", f"{len(found) - MAX_ISSUES + 1} more rules are broken.")
     return issues
 
 
-@dataclass(slots=True)
-class Problem:
-    """A broken rule; `path` grows from the element outwards while the walk returns."""
-
-    code: str
-    sentence: str
-    path: str = ""
-    is_nested: bool = False
-    """Whether it is a fault of a resource within this one, and so none of the elements around that."""
-
-    def within(self, segment: str) -> "Problem":
-        """The same problem, seen from the parent that holds it as `segment`."""
-        self.path = f"{segment}.{self.path}" if self.path else segment
-        return self
-
-
-Problems = list[Problem]
-Nothing: Sequence[Problem] = ()
-
-
-@dataclass(slots=True)
-class Context:
-    """Where the walk is: `resource` is the contained resource that it is in, None in the `container` itself."""
-
-    container: Resource
-    resource: Resource | None
-    in_transaction: bool
-
-
-Check = Callable[[Any, Any, Context], Sequence[Problem]]
-"""(value, object that holds it, context) -> problems, whose paths start at the holder."""
+def _issue(problem: Problem) -> Issue:
+    return Issue("error", problem.code, problem.sentence, problem.path or None)
 
 
 # Resources
 
 
-def resource_problems(
-    value: Any, outer: Context | None, *, is_contained: bool = False, in_transaction: bool = False
-) -> Problems:
-    """The problems of a resource of any type; their paths start with the type if `outer` is None, else within it."""
-    resource_type = value.get("resourceType") if isinstance(value, dict) else None
-    if not isinstance(resource_type, str) or resource_type not in RESOURCE_TYPE_NUMBERS:
+def _resource_problems(value: Any, in_transaction: bool) -> list[Problem]:
+    """The problems of a resource that stands alone: at the top, in an entry or in a parameter."""
+    resource_type = _type_of(value)
+    if resource_type is None:
         return [_not_a_resource(value)]
     in_transaction = in_transaction or (resource_type == "Bundle" and value.get("type") == "transaction")
-    if outer is not None and is_contained:
-        return list(checker_of(resource_type).check(value, Context(outer.container, value, in_transaction)))
-    found = list(checker_of(resource_type).check(value, Context(value, None, in_transaction)))
-    found += [Problem(*problem) for problem in contained.problems_of(value)]
-    return found if outer is not None else [problem.within(resource_type) for problem in found]
+    context = Context(value, contained.by_id(value), None, in_transaction)
+    return [*checker_of(resource_type).check(value, context), *contained.problems_of(value)]
+
+
+def _contained_problems(value: Any, context: Context) -> Sequence[Problem]:
+    resource_type = _type_of(value)
+    if resource_type is None:
+        return [_not_a_resource(value)]
+    inner = Context(context.container, context.contained, value, context.in_transaction)
+    return checker_of(resource_type).check(value, inner)
+
+
+def _type_of(value: Any) -> str | None:
+    name = value.get("resourceType") if isinstance(value, dict) else None
+    return name if isinstance(name, str) and name in RESOURCE_TYPE_NUMBERS else None
 
 
 def _not_a_resource(value: Any) -> Problem:
@@ -103,7 +93,23 @@ def _not_a_resource(value: Any) -> Problem:
     return Problem("structure", f"resourceType {str(value['resourceType'])[:60]!r} is no R4 resource type.")
 
 
-# Complex types
+def _nested_resource(element: ElementDefinition) -> Item:
+    """The check of a resource that is the value of an element."""
+    is_contained = element.name == "contained"
+
+    def check(value: Any, context: Context) -> Sequence[Problem]:
+        if is_contained:
+            found = _contained_problems(value, context)
+        else:
+            found = _resource_problems(value, context.in_transaction)
+        for problem in found:
+            problem.is_nested = True
+        return found
+
+    return check
+
+
+# Types
 
 
 class Checker:
@@ -112,12 +118,9 @@ class Checker:
     def __init__(self, type_name: str) -> None:
         elements = elements_of(type_name).values()
         self.type_name = type_name
-        self.members = Members(type_name)
-        self.required = tuple(element for element in elements if element.min and not element.is_choice)
-        self.required_names = tuple(element.name for element in self.required)
-        self.choices = tuple(
-            (element, choice_names(element)) for element in elements if element.is_choice and len(element.types) > 1
-        )
+        self.members = _Members(type_name)
+        self.required = tuple(element.name for element in elements if element.min and not element.is_choice)
+        self.choices = tuple((element, _choice_names(element)) for element in elements if element.is_choice)
         self._invariants: tuple[Invariant, ...] | None = None
 
     @property
@@ -128,10 +131,10 @@ class Checker:
         return self._invariants
 
     def check(self, value: Any, context: Context) -> Sequence[Problem]:
-        """What is wrong with an object that stands for this type; paths start at its members."""
+        """What is wrong with a value that stands for this type; paths start at its members."""
         if type(value) is not dict:
             return [_not_an_object(value, self.type_name)]
-        found: Problems = []
+        found: list[Problem] = []
         faulty: list[str] = []
         members = self.members
         for name, content in value.items():
@@ -139,28 +142,23 @@ class Checker:
                 found += problems
                 if not all(problem.is_nested for problem in problems):
                     faulty.append(name)
-        for name in self.required_names:
-            if name not in value:
-                found += self._missing(name, value)
+        for name in self.required:
+            if name not in value and f"_{name}" not in value:
+                found.append(Problem("required", f"{name} is missing; {_label(self.type_name)} needs it.", name))
         for element, names in self.choices:
-            if not names.isdisjoint(value) or element.min:
+            if element.min or not names.isdisjoint(value):
                 found += _choice_problems(element, names, value)
         # ele-1: "All FHIR elements must have a @value or children", and an id alone does not count.
         if not value or (len(value) == 1 and "id" in value):
             found.append(Problem("invariant", "The element is empty; ele-1 wants a value or children. Leave it out."))
         if found:
-            found += self._broken_despite(faulty, value, context)
-        else:
-            for invariant in self._invariants if self._invariants is not None else self.invariants:
-                if not invariant.holds(context.container, value, context.resource):
-                    found.append(Problem("invariant", invariant.sentence))
+            return found + self._broken_despite(faulty, value, context)
+        for invariant in self.invariants:
+            if invariant.is_broken(value, context):
+                found.append(Problem("invariant", invariant.sentence))
         return found
 
-    def _missing(self, name: str, value: Mapping[str, Any]) -> Iterator[Problem]:
-        if f"_{name}" not in value:
-            yield Problem("required", f"{name} is missing; {_label(self.type_name)} needs it.", name)
-
-    def _broken_despite(self, faulty: Iterable[str], value: Mapping[str, Any], context: Context) -> Problems:
+    def _broken_despite(self, faulty: Iterable[str], value: Mapping[str, Any], context: Context) -> list[Problem]:
         """The invariants that are broken whatever the faulty members hold.
 
         An invariant may fail only because a member is faulty, or hold only thanks to it; so it must fail on the element
@@ -170,20 +168,18 @@ class Checker:
         return [
             Problem("invariant", invariant.sentence)
             for invariant in self.invariants
-            if _fails(invariant, value, context) and _fails(invariant, sound, context)
+            if invariant.is_broken(value, context) and invariant.is_broken(sound, context)
         ]
 
 
-def _fails(invariant: Invariant, value: Any, context: Context) -> bool:
-    try:
-        return not invariant.holds(context.container, value, context.resource)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
-        # FHIRPath is evaluated on data that are known to have the wrong shape: the answer is unknown.
-        return False
+@cache
+def checker_of(type_name: str) -> Checker:
+    """The one checker of a type."""
+    return Checker(type_name)
 
 
-def choice_names(element: ElementDefinition) -> frozenset[str]:
-    """The JSON names of a choice element, those of primitive extensions included."""
+def _choice_names(element: ElementDefinition) -> frozenset[str]:
+    """The JSON names of a choice, those of primitive extensions included (formats.html#choice)."""
     names = [element.name + code[0].upper() + code[1:] for code in element.types]
     return frozenset(names) | {f"_{name}" for name in names}
 
@@ -199,20 +195,17 @@ def _choice_problems(element: ElementDefinition, names: frozenset[str], value: M
 
 def _not_an_object(value: Any, type_name: str) -> Problem:
     what = "null" if value is None else "an array" if isinstance(value, list) else f"the value {str(value)[:40]!r}"
-    return Problem("structure", f"{what} stands where {_label(type_name)} should, which is a JSON object.")
+    return Problem("structure", f"Here stands {what}, but {_label(type_name)} is a JSON object.")
 
 
 def _label(type_name: str) -> str:
-    return f"an element {type_name}" if "." in type_name else type_name
+    return f"the element {type_name}" if "." in type_name else type_name
 
 
-@cache
-def checker_of(type_name: str) -> Checker:
-    """The one checker of a type."""
-    return Checker(type_name)
+# Members
 
 
-class Members(dict[str, Check]):
+class _Members(dict[str, Check]):
     """JSON property -> its check, made when the property is first met; unknown ones are not kept."""
 
     def __init__(self, type_name: str) -> None:
@@ -222,9 +215,9 @@ class Members(dict[str, Check]):
     def __missing__(self, name: str) -> Check:
         known = json_names(self.type_name)
         if name in known:
-            check = member_check(self.type_name, name, *known[name])
+            check = _member(self.type_name, name, *known[name])
         elif name.startswith("_") and name[1:] in known and known[name[1:]][1] in PRIMITIVE_TYPES:
-            check = extension_check(name[1:], *known[name[1:]])
+            check = _extensions_of(name[1:], *known[name[1:]])
         elif name == "resourceType" and is_resource_type(self.type_name):
             check = _no_problem
         else:
@@ -233,224 +226,52 @@ class Members(dict[str, Check]):
         return check
 
 
-def _no_problem(value: Any, holder: Any, context: Context) -> Sequence[Problem]:
-    return Nothing
+def _no_problem(_value: Any, _holder: Any, _context: Context) -> Sequence[Problem]:
+    return NO_PROBLEMS
 
 
 def _unknown_property(name: str, type_name: str) -> Check:
-    problem = f"{_label(type_name)} has no property {name[:60]!r} in R4."
-    # The name of an unknown property need not be one that FHIRPath could write.
+    # An unknown name need not be one that FHIRPath can write; the element that has it is the place then.
     path = name if name.isidentifier() and len(name) <= 60 else ""
-    return lambda value, holder, context: [Problem("structure", problem, path)]
+    problem = Problem("structure", f"{_label(type_name)} has no property {name[:60]!r} in R4.", path)
+    return lambda _value, _holder, _context: [problem]
 
 
-# Members
-
-
-def member_check(type_name: str, name: str, element: ElementDefinition, code: str) -> Check:
+def _member(type_name: str, name: str, element: ElementDefinition, code: str) -> Check:
     """The check of one JSON property."""
-    segment = f"{element.name}.ofType({code})" if element.is_choice else name
+    segment = _segment(name, element, code)
     if code in PRIMITIVE_TYPES:
-        if element.max == 1:
-            return _primitive(segment, primitive_item(type_name, element, code))
-        return _primitives(segment, name, primitive_item(type_name, element, code), element)
-    item = complex_item(element, code)
-    return _one(segment, item) if element.max == 1 else _many(segment, item, element)
+        item = primitive(type_name, element, code)
+        return single(segment, item) if element.max == 1 else repeated_primitive(name, item)
+    item = _complex(element, code)
+    return single(segment, item) if element.max == 1 else repeated(segment, item)
 
 
-Item = Callable[[Any, Context], Sequence[Problem]]
-"""(value of one repetition, context) -> problems, whose paths start at the value."""
+def _segment(name: str, element: ElementDefinition, code: str) -> str:
+    return f"{element.name}.ofType({code})" if element.is_choice else name
 
 
-def _one(segment: str, item: Item) -> Check:
-    def check(value: Any, holder: Any, context: Context) -> Sequence[Problem]:
-        if found := item(value, context):
-            return [problem.within(segment) for problem in found]
-        return Nothing
-
-    return check
-
-
-def _many(segment: str, item: Item, element: ElementDefinition) -> Check:
-    def check(value: Any, holder: Any, context: Context) -> Sequence[Problem]:
-        if type(value) is not list or not value:
-            return [_bad_array(value, segment)]
-        found: Problems = []
-        for index, one in enumerate(value):
-            if problems := item(one, context):
-                found += [problem.within(f"{segment}[{index}]") for problem in problems]
-        return found
-
-    return check
-
-
-def _bad_array(value: Any, segment: str) -> Problem:
-    if value == [] and isinstance(value, list):
-        # json.html: "an array ... SHALL NOT be empty".
-        return Problem("structure", f"The array {segment} is empty; leave the property out.", segment)
-    return Problem("structure", f"{segment} may repeat, so it is a JSON array, also with one value.", segment)
-
-
-def _primitive(segment: str, item: Item) -> Check:
-    def check(value: Any, holder: Any, context: Context) -> Sequence[Problem]:
-        if found := item(value, context):
-            return [problem.within(segment) for problem in found]
-        return Nothing
-
-    return check
-
-
-def _primitives(segment: str, name: str, item: Item, element: ElementDefinition) -> Check:
-    def check(value: Any, holder: Any, context: Context) -> Sequence[Problem]:
-        if type(value) is not list or not value:
-            return [_bad_array(value, segment)]
-        found: Problems = []
-        for index, one in enumerate(value):
-            if one is None and _has_extension(holder.get(f"_{name}"), index):
-                continue
-            if problems := item(one, context):
-                found += [problem.within(f"{segment}[{index}]") for problem in problems]
-        return found
-
-    return check
-
-
-def _has_extension(extensions: Any, index: int) -> bool:
-    """json.html#primitive: null in an array stands for a value that is absent beside its extension."""
-    return isinstance(extensions, list) and index < len(extensions) and extensions[index] is not None
-
-
-def primitive_item(type_name: str, element: ElementDefinition, code: str) -> Item:
-    """The check of one primitive value: its form, and its code if it is bound."""
-    test = primitives.TESTS[code]
-    is_code = code_test(element.binding, type_name) if element.binding else None
-    if code == "xhtml":
-        return _narrative
-    if is_code is None:
-
-        def check(value: Any, context: Context) -> Sequence[Problem]:
-            return Nothing if test(value) else [Problem(*primitives.explanation(value, code))]
-
-        return check
-    wanted = examples_of(element.binding or "")
-
-    def check_code(value: Any, context: Context) -> Sequence[Problem]:
-        if not test(value):
-            return [Problem(*primitives.explanation(value, code))]
-        if not is_code(value):
-            return [Problem("code-invalid", f"{value[:60]!r} is not a code of {element.name}; it takes {wanted}.")]
-        return Nothing
-
-    return check_code
-
-
-def _narrative(value: Any, context: Context) -> Sequence[Problem]:
-    if not primitives.TESTS["xhtml"](value):
-        return [Problem(*primitives.explanation(value, "xhtml"))]
-    return [Problem("invariant", sentence) for sentence in narrative.problems_of(value)]
-
-
-def complex_item(element: ElementDefinition, code: str) -> Item:
+def _complex(element: ElementDefinition, code: str) -> Item:
     """The check of one object: its type's rules, and what the element adds to them."""
-    if code == "Resource" or is_resource_type(code):
-        return _nested_resource(element, code)
+    if is_resource_type(code):
+        return _nested_resource(element)
     item: Item = checker_of(code).check
     if code == "Reference":
-        item = _reference(item, element)
+        item = referring(item, element)
     if element.binding and code in ("Coding", "CodeableConcept"):
-        item = _bound(item, element, code)
+        item = bound(item, element, code)
     if element.constraints:
-        item = _constrained(item, compiled(element.constraints, code))
+        item = constrained(item, compiled(element.constraints, code))
     return item
 
 
-def _nested_resource(element: ElementDefinition, code: str) -> Item:
-    is_contained = element.name == "contained"
-
-    def check(value: Any, context: Context) -> Sequence[Problem]:
-        problems = resource_problems(value, context, is_contained=is_contained, in_transaction=context.in_transaction)
-        for problem in problems:
-            problem.is_nested = True
-        return problems
-
-    return check
-
-
-def _reference(item: Item, element: ElementDefinition) -> Item:
-    targets = frozenset(element.targets)
-
-    def check(value: Any, context: Context) -> Sequence[Problem]:
-        found = item(value, context)
-        if found or type(value) is not dict:
-            return found
-        wrong = literal_references.problem_of(value, targets, context.container, context.in_transaction)
-        return [Problem(*wrong)] if wrong else Nothing
-
-    return check
-
-
-def _bound(item: Item, element: ElementDefinition, code: str) -> Item:
-    value_set = element.binding or ""
-
-    def check(value: Any, context: Context) -> Sequence[Problem]:
-        if found := item(value, context):
-            return found
-        codings = [value] if code == "Coding" else value.get("coding", [])
-        if any(is_coding_in(coding, value_set) for coding in codings):
-            return Nothing
-        if "extension" in value and not any("code" in coding for coding in codings):
-            return Nothing
-        sentence = f"{element.name} must have a code of its required value set; it takes {examples_of(value_set)}."
-        return [Problem("code-invalid", sentence)]
-
-    return check
-
-
-def _constrained(item: Item, invariants: Sequence[Invariant]) -> Item:
-    def check(value: Any, context: Context) -> Sequence[Problem]:
-        if found := item(value, context):
-            return found
-        return [
-            Problem("invariant", invariant.sentence)
-            for invariant in invariants
-            if not invariant.holds(context.container, value, context.resource)
-        ]
-
-    return check
-
-
-# Extensions of primitives
-
-
-def extension_check(name: str, element: ElementDefinition, code: str) -> Check:
-    """The check of the property that holds id and extensions of a primitive (json.html#primitive)."""
-    segment = f"{element.name}.ofType({code})" if element.is_choice else name
+def _extensions_of(name: str, element: ElementDefinition, code: str) -> Check:
+    """The check of the property `_name` with id and extensions of a primitive (json.html#primitive)."""
     checker = checker_of(code)
 
-    def one(value: Any, holder: Any, context: Context) -> Sequence[Problem]:
-        return [problem.within(segment) for problem in _extended(checker, value, name in holder, context)]
-
-    def many(value: Any, holder: Any, context: Context) -> Sequence[Problem]:
-        if type(value) is not list or not value:
-            return [_bad_array(value, segment)]
-        found: Problems = []
-        values = holder.get(name)
-        for index, item in enumerate(value):
-            has_value = isinstance(values, list) and index < len(values) and values[index] is not None
-            if item is None and has_value:
-                continue
-            problems = _extended(checker, item, has_value, context)
-            found += [problem.within(f"{segment}[{index}]") for problem in problems]
-        if isinstance(values, list) and len(values) != len(value):
-            sentence = f"{name} and _{name} have {len(values)} and {len(value)} entries; fill the shorter with null."
-            found.append(Problem("structure", sentence, segment))
-        return found
-
-    return one if element.max == 1 else many
-
-
-def _extended(checker: Checker, value: Any, has_value: bool, context: Context) -> Sequence[Problem]:
-    if has_value and type(value) is dict and len(value) == 1 and "id" in value:
-        # With a value beside it, an id alone is enough for ele-1.
+    def has_only_id(value: Any, context: Context) -> Sequence[Problem]:
         return checker.members["id"](value["id"], value, context)
-    return checker.check(value, context)
+
+    if element.max == 1:
+        return single_extension(name, _segment(name, element, code), has_only_id, checker.check)
+    return repeated_extension(name, has_only_id, checker.check)

@@ -9,7 +9,8 @@ of a refusal; `routers/error_handler.py` alone sends it.
     │   ├── InvalidParameterError      │   └── UnknownVersionError     ├── ConflictError 409
     │   └── UnsupportedParameterError  ├── GoneError 410               ├── PreconditionFailedError 412
     ├── UnauthenticatedError 401       ├── TooLargeError 413           │   ├── VersionConflictError
-    ├── ForbiddenError 403             ├── UnsupportedMediaTypeError   │   └── MultipleMatchesError
+    ├── ForbiddenError 403             │                               │   └── MultipleMatchesError
+    ├── AddressTooLongError 414        ├── UnsupportedMediaTypeError 415
     ├── InvalidResourceError 422       ├── TooManyRequestsError 429    ├── TooCostlyError 422
     └── OverloadedError 503            └── NotSupportedError 501
 """
@@ -182,7 +183,7 @@ class VersionConflictError(PreconditionFailedError):
 
     def __init__(self, resource: str, *, sent: str, current: str) -> None:
         super().__init__(
-            f"{resource} is at version {current}, not {sent}. Read it again, merge, and send If-Match: W/\"{current}\"."
+            f'{resource} is at version {current}, not {sent}. Read it again, merge, and send If-Match: W/"{current}".'
         )
 
 
@@ -196,6 +197,13 @@ class TooLargeError(RefusalError):
     """The body is over the limit."""
 
     status = 413
+    code = "too-long"
+
+
+class AddressTooLongError(RefusalError):
+    """The address is over the limit; a search can be sent by POST instead (R4 http.html#search)."""
+
+    status = 414
     code = "too-long"
 
 

@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     pool_size: int = Field(10, ge=1, le=200, description="Database connections of each worker.")
     pool_wait_seconds: float = Field(2.0, gt=0, description="How long a request waits for a connection before 503.")
     statement_timeout_seconds: float = Field(30.0, gt=0, description="How long a statement may run.")
-    audit_flush_seconds: float = Field(0.2, ge=0, description="How long reads wait for the audit; 0 is before the answer.")
+    audit_flush_seconds: float = Field(
+        0.2, ge=0, description="How long reads wait for the audit; 0 is before the answer."
+    )
     body_limit: int = Field(10_000_000, gt=0, description="The largest request body, in bytes.")
     bundle_limit: int = Field(50_000_000, gt=0, description="The largest batch or transaction, in bytes.")
     request_timeout_seconds: float = Field(60.0, gt=0, description="How long a request may take to arrive.")

@@ -9,7 +9,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.multiprocess import MultiProcessCollector
 
 REQUESTS = Counter(
-    "bhr_requests_total", "FHIR requests by interaction, resource type and status class.", ["interaction", "type", "status"]
+    "bhr_requests_total",
+    "FHIR requests by interaction, resource type and status class.",
+    ["interaction", "type", "status"],
 )
 DURATIONS = Histogram(
     "bhr_request_seconds",

@@ -20,7 +20,7 @@ def temporals() -> st.SearchStrategy[Temporal]:
 
 def values() -> st.SearchStrategy[SystemValue]:
     decimals = st.decimals(-100, 100, places=2)
-    quantities = st.builds(Quantity, decimals, st.sampled_from(["g", "mg", "kg", "1", "{score}"]))
+    quantities = st.builds(Quantity, decimals, st.sampled_from(["g", "mg", "kg", "1", "{score}", "day", "week"]))
     return st.booleans() | st.integers(-5, 5) | decimals | st.text("ab", max_size=2) | temporals() | quantities
 
 

@@ -29,19 +29,28 @@ def history_entry(
 ) -> bytes:
     """An entry of a history bundle; `body` is None for a deletion (http.html#history)."""
     resource = b"" if body is None else b'"resource":%b,' % body
-    return b'{"fullUrl":%b,%b"request":{"method":"%b","url":%b},"response":{"status":"%b","etag":%b,"lastModified":"%b"}}' % (
-        quoted(full_url),
-        resource,
-        method.encode(),
-        quoted(url),
-        status.encode(),
-        quoted(etag),
-        last_modified.encode(),
+    return (
+        b'{"fullUrl":%b,%b"request":{"method":"%b","url":%b},"response":{"status":"%b","etag":%b,"lastModified":"%b"}}'
+        % (
+            quoted(full_url),
+            resource,
+            method.encode(),
+            quoted(url),
+            status.encode(),
+            quoted(etag),
+            last_modified.encode(),
+        )
     )
 
 
 def bundle(
-    type: str, timestamp: str, *, total: int | None, links: Iterable[Link], entries: Sequence[bytes], id: str | None = None
+    type: str,
+    timestamp: str,
+    *,
+    total: int | None,
+    links: Iterable[Link],
+    entries: Sequence[bytes],
+    id: str | None = None,
 ) -> bytes:
     """A Bundle of `entries`. An empty list is left out, as FHIR's JSON has no empty arrays."""
     head = [b'{"resourceType":"Bundle"']

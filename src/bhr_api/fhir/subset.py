@@ -24,7 +24,9 @@ def subset(body: bytes, *, summary: str, elements: Collection[str]) -> bytes:
     meta = dict(cut.get("meta") or {})
     meta["tag"] = [*meta.get("tag", ()), SUBSETTED]
     ordered = {"resourceType": resource["resourceType"], "id": resource.get("id"), "meta": meta}
-    return json_text.dumps({name: value for name, value in {**ordered, **cut, "meta": meta}.items() if value is not None})
+    return json_text.dumps(
+        {name: value for name, value in {**ordered, **cut, "meta": meta}.items() if value is not None}
+    )
 
 
 def _kept(resource_type: str, summary: str, elements: Collection[str]) -> set[str]:

@@ -4,11 +4,12 @@ FHIRPath N1 (http://hl7.org/fhirpath/N1/) with FHIR R4's additions (fhirpath.htm
 """
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Protocol
 
-from bhr_api.fhir.definitions import Resource, is_resource_type, is_type
+from bhr_api.fhir.definitions import PRIMITIVE_TYPES, Resource, is_type
 from bhr_api.fhir.ucum import SYSTEM as UCUM
+from bhr_api.fhirpath.decisions import Decide, decision_of
 from bhr_api.fhirpath.errata import corrected
 from bhr_api.fhirpath.errors import FHIRPathError, FHIRPathEvaluationError, UnsupportedFHIRPathError
 from bhr_api.fhirpath.functions import (  # noqa: F401 - each chapter enters its functions
@@ -33,6 +34,7 @@ from bhr_api.fhirpath.nodes import (
     Scope,
     append_children,
     boolean,
+    truth,
     wrap,
 )
 from bhr_api.fhirpath.operators import BINARY, negative
@@ -262,15 +264,45 @@ def compile_invariant(text: str, type_name: str) -> Invariant:
     """
     if _needs_service(parse(text)):
         raise UnsupportedFHIRPathError(f"The invariant {text!r} needs a service that invariants are not given")
-    expression = compile_expression(corrected(text), type_name)
-    is_resource = is_resource_type(type_name)
+    if not is_type(type_name):
+        raise FHIRPathError(f"{type_name} is no type of FHIR R4")
+    syntax = parse(corrected(text))
+    if type_name in PRIMITIVE_TYPES:
+        return _evaluated(syntax, type_name)
+    decide = compile_decision(syntax, type_name)
 
-    def holds(root: Resource, element: Any, resource: Resource | None = None, companion: Any = None) -> bool:
-        declared = element.get("resourceType", type_name) if is_resource else type_name
-        focus = [Node(declared, element, companion)]
-        root_node = Node(root.get("resourceType", type_name), root)
-        holder = root_node if resource is None else Node(resource["resourceType"], resource)
-        outcome = expression.evaluate(focus, Environment(resource=holder, root=root_node, context=focus))
-        return len(outcome) == 1 and outcome[0].value is not False
+    def holds(root: Resource, element: Any, resource: Resource | None = None, companion: Any = None) -> bool:  # noqa: ARG001
+        return decide(element, root if resource is None else resource, root) is True
 
     return holds
+
+
+def compile_decision(syntax: Syntax, type_name: str) -> Decide:
+    """The three-valued truth of an expression on elements of a complex type or resource type."""
+    return decision_of(syntax, type_name, partial(_evaluated_part, type_name=type_name))
+
+
+def _evaluated(syntax: Syntax, type_name: str) -> Invariant:
+    evaluate = compile_syntax(syntax)
+
+    def holds(root: Resource, element: Any, resource: Resource | None = None, companion: Any = None) -> bool:
+        return truth(_run(evaluate, Node(type_name, element, companion), resource or root, root)) is True
+
+    return holds
+
+
+def _evaluated_part(syntax: Syntax, type_name: str) -> Decide:
+    """The test of a part of an invariant that is not simple, by general evaluation."""
+    evaluate = compile_syntax(syntax)
+
+    def decide(element: Any, resource: Resource | None, root: Resource | None) -> bool | None:
+        return truth(_run(evaluate, Node(type_name, element), resource or {}, root or {}))
+
+    return decide
+
+
+def _run(evaluate: Evaluate, element: Node, resource: Resource, root: Resource) -> Nodes:
+    focus = [element]
+    root_node = Node(root.get("resourceType", element.type), root)
+    holder = root_node if resource is root else Node(resource.get("resourceType", element.type), resource)
+    return evaluate(focus, Scope(Environment(resource=holder, root=root_node, context=focus), focus))

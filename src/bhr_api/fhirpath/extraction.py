@@ -6,34 +6,23 @@ dictionary look-ups without a node object; any other expression runs as FHIRPath
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
-from bhr_api.fhir.definitions import Resource, is_resource_type, is_subtype, is_type
-from bhr_api.fhirpath.compiler import Expression, compile_expression
+from bhr_api.fhir.definitions import PRIMITIVE_TYPES, Resource, is_resource_type, is_type
+from bhr_api.fhirpath.compiler import Expression, compile_decision, compile_expression
+from bhr_api.fhirpath.decisions import LOGIC, Decide, filter_of
 from bhr_api.fhirpath.errors import FHIRPathError
 from bhr_api.fhirpath.nodes import Environment, Node, identity_of
 from bhr_api.fhirpath.parser import parse
-from bhr_api.fhirpath.references import type_of_reference
-from bhr_api.fhirpath.syntax import (
-    Call,
-    Invocation,
-    Literal,
-    Member,
-    Operation,
-    Special,
-    Syntax,
-    TypeName,
-    TypeOperation,
-)
-from bhr_api.fhirpath.types import Property, children_of, is_known_type, is_of_type
+from bhr_api.fhirpath.paths import Filter, NotSimpleError, Path, has_union, paths_of
+from bhr_api.fhirpath.syntax import Operation
+from bhr_api.fhirpath.types import Property
 from bhr_api.fhirpath.values import Temporal
 
 Value = tuple[str, Any]
 """A FHIR type code or backbone path, and the JSON value."""
 
-Filter = Callable[[Any, Resource | None], bool]
 _Collect = Callable[[Any, Resource | None, list[Value]], None]
 
 # Up to this many values, comparing each with each is faster than making keys.
@@ -47,18 +36,6 @@ class Extractor(Protocol):
         """Every value found, in no particular order; primitives without a value are left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Path:
-    """One way through the JSON: properties and filters, in order, to values of `type`."""
-
-    type: str
-    steps: tuple[Property | Filter, ...] = ()
-
-
-class _NotSimpleError(Exception):
-    """The expression is more than a union of filtered paths."""
-
-
 @lru_cache(maxsize=16384)
 def compile_extractor(text: str, type_name: str) -> Extractor:
     """The extractor of an expression for elements of `type_name`. Raises `FHIRPathError`."""
@@ -66,82 +43,15 @@ def compile_extractor(text: str, type_name: str) -> Extractor:
         raise FHIRPathError(f"{type_name} is no type of FHIR R4")
     syntax = parse(text)
     try:
-        paths = _paths(syntax, [_Path(type_name)])
-    except _NotSimpleError:
+        paths = paths_of(syntax, [Path(type_name)], filter_of)
+    except NotSimpleError:
+        if isinstance(syntax, Operation) and syntax.operator in LOGIC and type_name not in PRIMITIVE_TYPES:
+            return _decided(compile_decision(syntax, type_name))
         return _evaluated(compile_expression(text, type_name))
-    return _straight(paths, is_resource=is_resource_type(type_name), is_union=_has_union(syntax))
+    return _straight(paths, is_resource=is_resource_type(type_name), is_union=has_union(syntax))
 
 
-def _paths(syntax: Syntax, starts: list[_Path]) -> list[_Path]:
-    """The paths of an expression from each of `starts`. Raises `_NotSimpleError`."""
-    match syntax:
-        case Member(name) if name[0].isupper():
-            return [path for path in starts if is_subtype(path.type, name)]
-        case Invocation(source, step):
-            return _continued(_paths(source, starts), step)
-        case TypeOperation("as", operand, type_name):
-            return _of_type(_paths(operand, starts), type_name)
-        case Operation("|", left, right):
-            return [*_paths(left, starts), *_paths(right, starts)]
-        case Member() | Call() | Special():
-            return _continued(starts, syntax)
-    raise _NotSimpleError
-
-
-def _continued(paths: list[_Path], step: Member | Call | Special) -> list[_Path]:
-    match step:
-        case Special("this"):
-            return paths
-        case Member(name):
-            return [_child(path, prop) for path in paths for prop in _children(path).get(name, ())]
-        case Call("where", (criterion,)):
-            return [replace(path, steps=(*path.steps, _filter(criterion, path.type))) for path in paths]
-        case Call("as" | "ofType", (Member(name),)):
-            return _of_type(paths, TypeName(None, name))
-    raise _NotSimpleError
-
-
-def _children(path: _Path) -> Any:
-    return children_of(path.type)
-
-
-def _child(path: _Path, prop: Property) -> _Path:
-    # What is declared as Resource says its type in the data only; a primitive keeps its children beside itself.
-    if prop.type == "Resource" or (path.steps and isinstance(path.steps[-1], Property) and path.steps[-1].is_primitive):
-        raise _NotSimpleError
-    return _Path(prop.type, (*path.steps, prop))
-
-
-def _of_type(paths: list[_Path], type_name: TypeName) -> list[_Path]:
-    if not is_known_type(type_name):
-        raise FHIRPathError(f"There is no type {type_name.name}")
-    return [path for path in paths if is_of_type(path.type, type_name)]
-
-
-def _filter(criterion: Syntax, type_name: str) -> Filter:
-    match criterion:
-        case TypeOperation("is", Call("resolve", ()), TypeName(_, target)) if type_name == "Reference":
-            return _refers_to(target)
-        case Operation("=", Member(name), Literal(str(wanted))):
-            properties = children_of(type_name).get(name, ())
-            if len(properties) == 1 and properties[0].is_primitive and not properties[0].is_array:
-                return _has_text(properties[0].key, wanted)
-    raise _NotSimpleError
-
-
-def _refers_to(target: str) -> Filter:
-    def refers(reference: Any, root: Resource | None) -> bool:
-        found = type_of_reference(reference, root)
-        return found == target or (found is not None and is_subtype(found, target))
-
-    return refers
-
-
-def _has_text(key: str, wanted: str) -> Filter:
-    return lambda element, _root: bool(element.get(key) == wanted)
-
-
-def _straight(paths: list[_Path], *, is_resource: bool, is_union: bool) -> Extractor:
+def _straight(paths: list[Path], *, is_resource: bool, is_union: bool) -> Extractor:
     if any(not path.steps or not isinstance(path.steps[0], Property) for path in paths):
         return _from_the_element(paths)
     if len(paths) == 1 and len(paths[0].steps) == 1:
@@ -152,7 +62,7 @@ def _straight(paths: list[_Path], *, is_resource: bool, is_union: bool) -> Extra
     return _many_roads(tuple(roads), is_resource, _distinct if is_union else list)
 
 
-def _from_the_element(paths: list[_Path]) -> Extractor:
+def _from_the_element(paths: list[Path]) -> Extractor:
     """For `$this` and filters on the element itself, as components of composite parameters have them."""
     collectors = [_collect_after(path.steps, path.type) for path in paths]
 
@@ -165,7 +75,7 @@ def _from_the_element(paths: list[_Path]) -> Extractor:
     return extract
 
 
-def _one_property(path: _Path) -> Extractor:
+def _one_property(path: Path) -> Extractor:
     prop, code = path.steps[0], path.type
     assert isinstance(prop, Property)
     key = prop.key
@@ -210,7 +120,7 @@ def _many_roads(
     return extract
 
 
-def _collector(path: _Path) -> _Collect:
+def _collector(path: Path) -> _Collect:
     """What to do with the value of the path's first property."""
     first = path.steps[0]
     assert isinstance(first, Property)
@@ -264,10 +174,6 @@ def _last_property(key: str, code: str) -> _Collect:
     return collect_last
 
 
-def _has_union(syntax: Syntax) -> bool:
-    return isinstance(syntax, Operation) or (isinstance(syntax, Invocation) and _has_union(syntax.source))
-
-
 def _distinct(found: list[Value]) -> list[Value]:
     """N1 #union: a union holds equal values once."""
     if len(found) > _FEW:
@@ -280,6 +186,15 @@ def _distinct(found: list[Value]) -> list[Value]:
         if all(value != other for _, other in few):
             few.append((code, value))
     return few
+
+
+def _decided(decide: Decide) -> Extractor:
+    def extract(element: Any, root: Resource | None = None) -> list[Value]:
+        holder = element if root is None else root
+        answer = decide(element, holder, holder)
+        return [] if answer is None else [("boolean", answer)]
+
+    return extract
 
 
 def _evaluated(expression: Expression) -> Extractor:

@@ -13,10 +13,18 @@ from typing import Any, TypeAlias
 
 from bhr_api.fhir.definitions import PRIMITIVE_TYPES, Resource, is_subtype
 from bhr_api.fhir.ucum import SYSTEM as UCUM
-from bhr_api.fhir.ucum import canonical
 from bhr_api.fhirpath.errors import FHIRPathEvaluationError
 from bhr_api.fhirpath.types import SYSTEM_TYPE_OF_PRIMITIVE, Property, children_of
-from bhr_api.fhirpath.values import Quantity, SystemValue, Temporal, equal, equivalent, in_utc, system_type_of
+from bhr_api.fhirpath.values import (
+    Quantity,
+    SystemValue,
+    Temporal,
+    canonical_quantity,
+    equal,
+    equivalent,
+    in_utc,
+    system_type_of,
+)
 
 
 class Node:
@@ -240,8 +248,10 @@ def identity_of(node: Node) -> Hashable:
         is_placed = value.offset_minutes is not None
         return ("Time" if value.kind == "Time" else "Date", is_placed, in_utc(value) if is_placed else value.fields)
     if isinstance(value, Quantity):
-        return canonical(value.unit, value.value)
-    return (type(value) is bool, value)
+        return canonical_quantity(value)
+    if isinstance(value, (str, bool)):
+        return (type(value), value)
+    return ("1", value)
 
 
 def _frozen(json: Any) -> Hashable:

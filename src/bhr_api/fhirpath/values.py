@@ -203,9 +203,14 @@ def _as_quantities(left: SystemValue, right: SystemValue) -> tuple[SystemValue, 
     return left, right
 
 
+def canonical_quantity(quantity: Quantity) -> tuple[str, Decimal]:
+    """(canonical unit, value in it): the same for quantities that are equal."""
+    return canonical(_DEFINITE.get(quantity.unit, quantity.unit), quantity.value)
+
+
 def _quantity_difference(left: Quantity, right: Quantity) -> Decimal | None:
-    our_unit, ours = canonical(_DEFINITE.get(left.unit, left.unit), left.value)
-    their_unit, theirs = canonical(_DEFINITE.get(right.unit, right.unit), right.value)
+    our_unit, ours = canonical_quantity(left)
+    their_unit, theirs = canonical_quantity(right)
     return ours - theirs if our_unit == their_unit else None
 
 

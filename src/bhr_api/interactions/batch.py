@@ -18,7 +18,7 @@ async def batch_or_transaction(context: Context, body: bytes) -> Result:
         raise MalformedRequestError("The base takes a Bundle of type batch or transaction.", expression="resourceType")
     match bundle.get("type"):
         case "transaction":
-            return await transaction(context, bundle)
+            return await transaction(context, bundle, body)
         case "batch":
             return await batch(context, bundle)
     raise MalformedRequestError("Bundle.type must be batch or transaction here.", expression="Bundle.type")

@@ -40,7 +40,9 @@ def parse_entry(position: int, entry: Any) -> Entry:
     """One entry. Raises MalformedRequestError that names it."""
     place = f"Bundle.entry[{position}]"
     asked = entry.get("request") if isinstance(entry, dict) else None
-    method, url = (asked.get("method"), asked.get("url")) if isinstance(asked, dict) else (None, None)
+    if not isinstance(asked, dict):
+        asked = {}
+    method, url = asked.get("method"), asked.get("url")
     if method not in _ORDER or not isinstance(url, str):
         raise MalformedRequestError(f"{place} needs a request with method and url.", expression=f"{place}.request")
     path, _, query = url.partition("?")

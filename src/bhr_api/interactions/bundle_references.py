@@ -80,7 +80,11 @@ def _rewrite_uris(node: Any, identities: Identities) -> None:
     if isinstance(node, dict):
         for name, value in node.items():
             if isinstance(value, str):
-                if value.startswith(("urn:uuid:", "urn:oid:")) and value in identities and name not in ("value", "system"):
+                if (
+                    value.startswith(("urn:uuid:", "urn:oid:"))
+                    and value in identities
+                    and name not in ("value", "system")
+                ):
                     node[name] = identities.of(value, None)
             else:
                 _rewrite_uris(value, identities)

@@ -52,9 +52,7 @@ def criteria_of(text: str) -> str:
     return text.partition("?")[2] if "?" in text else text
 
 
-async def find(
-    context: Context, connection: Connection, resource_type: str, criteria: Parameters
-) -> Match | None:
+async def find(context: Context, connection: Connection, resource_type: str, criteria: Parameters) -> Match | None:
     """The one resource that meets `criteria`, or None; the criteria stay locked until the transaction ends.
 
     Raises MultipleMatchesError (412) for several, MalformedRequestError without criteria.
@@ -67,9 +65,7 @@ async def find(
             " match everything."
         )
     await versions.lock_stripes(connection, context.tenant, _stripes(context, resource_type, searched))
-    query = parse_query(
-        resource_type, searched, SearchContext(context.hasher, context.base_url, context.now())
-    )
+    query = parse_query(resource_type, searched, SearchContext(context.hasher, context.base_url, context.now()))
     statement = compile_match(query, context.visibility, context.words.heavy, limit=2)
     rows = await connection.fetch(statement.sql, *statement.values)
     if len(rows) > 1:

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from bhr_api.interactions.audit_search import read_audit_event
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.create import create
 from bhr_api.interactions.delete import conditional_delete, delete
 from bhr_api.interactions.history import history
 from bhr_api.interactions.preconditions import is_not_modified
-from bhr_api.interactions.read import read, vread
+from bhr_api.interactions.read import read, require, vread
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result, of_version
 from bhr_api.interactions.search import search
@@ -17,6 +18,9 @@ Interaction = Callable[[Context, Request], Awaitable[Result]]
 
 
 async def _read(context: Context, request: Request) -> Result:
+    if request.resource_type == "AuditEvent":
+        require(context, "r", request.resource_type, "read")
+        return await read_audit_event(context, request.id)
     found = await read(context, request.resource_type, request.id)
     result = of_version(found)
     if is_not_modified(request, found):

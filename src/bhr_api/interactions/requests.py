@@ -116,7 +116,9 @@ def parse_parameters(query: str) -> list[tuple[str, str]]:
         return []
     parts = query.split("&")
     if len(parts) > MAXIMUM_PARAMETERS:
-        raise MalformedRequestError(f"A request has at most {MAXIMUM_PARAMETERS} parameters; this one has {len(parts)}.")
+        raise MalformedRequestError(
+            f"A request has at most {MAXIMUM_PARAMETERS} parameters; this one has {len(parts)}."
+        )
     found = []
     for part in parts:
         name, _, value = part.partition("=")

@@ -33,15 +33,11 @@ class Result:
 
 def of_version(found: StoredVersion) -> Result:
     """The result of a read."""
-    return Result(
-        200, found.body, RESOURCE_TYPES[found.resource_type - 1], found.id, found.version, found.last_updated
-    )
+    return Result(200, found.body, RESOURCE_TYPES[found.resource_type - 1], found.id, found.version, found.last_updated)
 
 
 def of_write(stored: Stored) -> Result:
     """The result of a create, update or delete."""
     status = 201 if stored.created else 200 if stored.body is not None else 204
     location = f"{stored.resource_type}/{stored.id}/_history/{stored.version}" if stored.body is not None else None
-    return Result(
-        status, stored.body, stored.resource_type, stored.id, stored.version, stored.last_updated, location
-    )
+    return Result(status, stored.body, stored.resource_type, stored.id, stored.version, stored.last_updated, location)

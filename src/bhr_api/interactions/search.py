@@ -82,9 +82,7 @@ def _position(context: Context, query: SearchQuery, text: str, now: datetime) ->
     return Position((), 0, max(context.row_ids.next(), first_row_id_at(now.timestamp() + 0.001)))
 
 
-async def _fetch(
-    context: Context, query: SearchQuery, position: Position
-) -> tuple[Sequence[Any], int | None]:
+async def _fetch(context: Context, query: SearchQuery, position: Position) -> tuple[Sequence[Any], int | None]:
     wants_total = query.summary == "count" or query.total != "none"
     rows: Sequence[Any] = ()
     total: int | None = None
@@ -135,7 +133,5 @@ def _ignored(name: str) -> Issue:
 async def _record(context: Context, request: Request, applied: str, rows: Sequence[Any]) -> None:
     patients = [patient for patient in dict.fromkeys(row["patient"] for row in rows) if patient is not None]
     await context.audit.record(
-        context.event(
-            request.interaction, 200, resource_type=request.resource_type, query=applied, patients=patients
-        )
+        context.event(request.interaction, 200, resource_type=request.resource_type, query=applied, patients=patients)
     )

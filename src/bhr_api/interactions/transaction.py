@@ -40,8 +40,8 @@ class _Planned:
     existing: Match | None = None
 
 
-async def transaction(context: Context, bundle: Resource) -> Result:
-    """Carry out the transaction `bundle`, already parsed; the transaction-response has one entry for each, in its order.
+async def transaction(context: Context, bundle: Resource, body: bytes) -> Result:
+    """Carry out the transaction `bundle`, parsed from `body`; the transaction-response has one entry for each, in its order.
 
     Raises InvalidResourceError with every issue of every entry, and the refusal of the first entry that cannot be done.
     """
@@ -52,8 +52,14 @@ async def transaction(context: Context, bundle: Resource) -> Result:
     for entry in entries:
         _require_scope(context, entry)
 
+    attempts = 0
+
     async def work(connection: Connection) -> list[Result]:
-        return await _carry_out(replace(context, held=connection), connection, entries)
+        nonlocal attempts
+        attempts += 1
+        # Carrying out rewrites references in the resources, so another attempt starts from the text again.
+        fresh = entries if attempts == 1 else parse_entries(json_text.parse(body))
+        return await _carry_out(replace(context, held=connection), connection, fresh)
 
     return response_bundle("transaction-response", context.base_url, await in_transaction(context, work))
 
@@ -188,7 +194,8 @@ async def _find_referenced(context: Context, connection: Connection, literal: st
     match = await find(context, connection, resource_type, parse_parameters(criteria))
     if match is None:
         raise MalformedRequestError(
-            f"The conditional reference to {resource_type} meets no resource; it must meet exactly one.", code="not-found"
+            f"The conditional reference to {resource_type} meets no resource; it must meet exactly one.",
+            code="not-found",
         )
     return f"{resource_type}/{match.id}"
 
@@ -213,5 +220,3 @@ async def _read(context: Context, plan: _Planned) -> Result:
     if plan.entry.request.interaction == "conditional-delete":
         return Result(204)
     return await perform_reading(context, plan.entry.request)
-
-

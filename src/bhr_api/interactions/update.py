@@ -57,7 +57,8 @@ def conditional_change(request: Request, resource: Resource, sent_id: str | None
     if found is not None:
         if sent_id not in (None, found):
             raise MalformedRequestError(
-                f"The criteria match {request.resource_type}/{found}, but the body has the id {sent_id!r}.", expression="id"
+                f"The criteria match {request.resource_type}/{found}, but the body has the id {sent_id!r}.",
+                expression="id",
             )
         return Change("update", request.resource_type, found, resource, None, request.if_match)
     if request.if_match is not None:

@@ -28,6 +28,7 @@ from bhr_api.fhir.references import parse_local
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import not_found, require
+from bhr_api.resources import HOOKS
 from bhr_api.search.extract import INDEX_GENERATION, index_entry
 from bhr_api.store import audit, versions
 from bhr_api.store.database import Connection
@@ -118,7 +119,7 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     absent = [key for key in keys if key not in current]
     buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
     planned = [_plan(context, change, current.get(change.key), buried.get(change.key), now) for change in changes]
-    await _place_provenances(context, connection, planned)
+    await _place(context, connection, planned)
     for plan in planned:
         _require_visible(context, plan)
     await _store(context, connection, planned, now)
@@ -218,26 +219,31 @@ def _new_version(
     )
 
 
-async def _place_provenances(context: Context, connection: Connection, planned: Sequence[_Plan]) -> None:
-    """A Provenance is in the record of its targets' patient (docs/decisions/0004-whose-record.md)."""
-    found = [plan for plan in planned if plan.new is not None and plan.change.resource_type == "Provenance"]
-    if not found:
+async def _place(context: Context, connection: Connection, planned: Sequence[_Plan]) -> None:
+    """Ask the hooks of types that belong where something else belongs (docs/decisions/0004-whose-record.md)."""
+    hooked = [plan for plan in planned if plan.new is not None and plan.change.resource_type in HOOKS]
+    if not hooked:
         return
+    wanted = {id(plan): _wanted(context, plan) for plan in hooked}
     known = {plan.new.self_token: plan.new.patient for plan in planned if plan.new is not None}
-    targets = {id(plan): _targets(context, plan) for plan in found}
-    unknown = {token for tokens in targets.values() for token in tokens} - known.keys()
+    unknown = {token for tokens in wanted.values() for token in tokens.values()} - known.keys()
     known |= await versions.patients_of(connection, context.tenant, sorted(unknown))
-    for plan in found:
+    for plan in hooked:
         assert plan.new is not None
-        patients = {known.get(token) for token in targets[id(plan)]} - {None}
-        plan.new.patient = patients.pop() if len(patients) == 1 else None
+        assert plan.change.resource is not None
+        patients = {reference: known.get(token) for reference, token in wanted[id(plan)].items()}
+        plan.new.patient = HOOKS[plan.change.resource_type].patient(plan.change.resource, patients)
 
 
-def _targets(context: Context, plan: _Plan) -> list[int]:
+def _wanted(context: Context, plan: _Plan) -> dict[str, int]:
+    """The self_tokens of the local resources that the hook wants to know of, by reference."""
     assert plan.change.resource is not None
-    literals = [target.get("reference", "") for target in plan.change.resource.get("target", ())]
-    locals_ = [parse_local(literal, context.base_url) for literal in literals]
-    return [context.hasher.resource(local.resource_type, local.id) for local in locals_ if local is not None]
+    found = {}
+    for reference in HOOKS[plan.change.resource_type].needs(plan.change.resource):
+        local = parse_local(reference, context.base_url)
+        if local is not None:
+            found[reference] = context.hasher.resource(local.resource_type, local.id)
+    return found
 
 
 def _require_visible(context: Context, plan: _Plan) -> None:
@@ -285,7 +291,9 @@ def _event(context: Context, plan: _Plan) -> audit.AuditEvent:
 def issues_of(error: InvalidResourceError, prefix: str) -> list[Issue]:
     """The issues of `error` with their expressions under `prefix`, such as `Bundle.entry[3].resource`."""
     return [
-        Issue(issue.severity, issue.code, issue.diagnostics, f"{prefix}.{issue.expression.partition('.')[2]}".rstrip("."))
+        Issue(
+            issue.severity, issue.code, issue.diagnostics, f"{prefix}.{issue.expression.partition('.')[2]}".rstrip(".")
+        )
         if issue.expression
         else Issue(issue.severity, issue.code, issue.diagnostics, prefix)
         for issue in error.issues

@@ -12,7 +12,7 @@ import structlog
 
 from bhr_api.access import Caller
 from bhr_api.auth.bearer import TokenReader
-from bhr_api.errors import OverloadedError, RefusalError, UnauthenticatedError
+from bhr_api.errors import AddressTooLongError, OverloadedError, RefusalError, UnauthenticatedError
 from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_entries import version_of
 from bhr_api.interactions.capabilities import capability_statement
@@ -40,6 +40,7 @@ from bhr_api.store.row_ids import RowIds
 
 log = structlog.get_logger(__name__)
 
+_ADDRESS_CHARACTERS = 16_384
 _WRITES = frozenset({"create", "update", "conditional-update", "delete", "conditional-delete"})
 _WITH_BODY = frozenset({"create", "update", "conditional-update", "transaction"})
 
@@ -88,7 +89,7 @@ class FHIRApplication:
             headers = Headers(scope)
             request_id = headers.request_id()
             status = await self._answer(scope, receive, send, headers, request_id, exchange)
-        except Exception as error:  # noqa: BLE001 - the last door: whatever happens, the client gets an outcome
+        except Exception as error:
             refusal = refusal_of(error, request_id)
             status = refusal.status
             await self._record_refusal(exchange, refusal, request_id, _source(scope))
@@ -99,6 +100,10 @@ class FHIRApplication:
         self, scope: Scope, receive: Receive, send: Send, headers: Headers, request_id: str, exchange: _Exchange
     ) -> int:
         method, path, query = scope["method"], _path(scope), scope["query_string"].decode("latin-1")
+        if len(path) + len(query) > _ADDRESS_CHARACTERS:
+            raise AddressTooLongError(
+                f"An address has at most {_ADDRESS_CHARACTERS} characters; send a long search by POST to _search."
+            )
         if path == "metadata" and method in ("GET", "HEAD"):
             return await self._answer_metadata(send, headers, query, request_id, exchange, head=method == "HEAD")
         caller = await self.tokens.caller(headers.get(b"authorization"))
@@ -151,7 +156,7 @@ class FHIRApplication:
         limit = self.limits.bundle_bytes if request.interaction == "transaction" else self.limits.body_bytes
         try:
             async with asyncio.timeout(self.limits.arrival_seconds):
-                body = await read_body(scope, receive, headers, limit)
+                body = await read_body(receive, headers, limit)
         except TimeoutError as error:
             raise OverloadedError("The body took too long to arrive.") from error
         if is_search:
@@ -215,4 +220,3 @@ def _path(scope: Scope) -> str:
 def _source(scope: Scope) -> str | None:
     client = scope.get("client")
     return None if client is None else str(client[0])
-

@@ -92,7 +92,7 @@ def _require_type(headers: Headers, taken: frozenset[str], proper: str) -> None:
             raise UnsupportedMediaTypeError(f"The charset {value[:40]!r} is not taken; FHIR's JSON is UTF-8.")
 
 
-async def read_body(scope: Scope, receive: Receive, headers: Headers, limit: int) -> bytes:
+async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:
     """The whole body, of at most `limit` bytes. Raises TooLargeError as soon as it is over, without reading on."""
     encoding = headers.get(b"content-encoding")
     if encoding not in (None, "identity"):

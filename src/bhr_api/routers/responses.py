@@ -82,7 +82,9 @@ def _gzip(body: bytes) -> bytes:
     return compressor.compress(body) + compressor.flush()
 
 
-async def send_refusal(send: Send, error: RefusalError, request: Headers | None, request_id: str, *, head: bool) -> None:
+async def send_refusal(
+    send: Send, error: RefusalError, request: Headers | None, request_id: str, *, head: bool
+) -> None:
     """Send what a refusal says: its status, headers and OperationOutcome."""
     headers: RawHeaders = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     headers.append((b"x-request-id", request_id.encode()))

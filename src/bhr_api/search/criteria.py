@@ -93,7 +93,7 @@ class Written:
         return self.write(row, binder)
 
 
-NOTHING = Written(lambda row, binder: "FALSE")
+NOTHING = Written(lambda _row, _binder: "FALSE")
 
 
 def either(criteria: Sequence[Criterion]) -> Criterion:

@@ -14,7 +14,8 @@ from bhr_api.search.types.token import TypedValue
 # Rises when stored rows must be indexed anew (`bhr-api reindex`).
 INDEX_GENERATION = 1
 
-_INDEX: Mapping[str, Callable[[Parameter, list[TypedValue], IndexEntry], None]] = {
+_Index = Callable[[Parameter, list[TypedValue], IndexEntry], None]
+_INDEX: Mapping[str, _Index] = {
     "token": token.index,
     "reference": reference.index,
     "string": string.index,
@@ -22,16 +23,14 @@ _INDEX: Mapping[str, Callable[[Parameter, list[TypedValue], IndexEntry], None]] 
     "number": number.index,
     "quantity": quantity.index,
     "uri": uri.index,
-    "composite": composite.index,
 }
 
 
 @cache
-def _plan(
-    resource_type: str,
-) -> tuple[tuple[Parameter, Callable[[Parameter, list[TypedValue], IndexEntry], None]], ...]:
+def _plan(resource_type: str) -> tuple[tuple[Parameter, _Index | None], ...]:
+    """The parameters that leave values, each with its type's half; None for a composite of inner elements."""
     return tuple(
-        (parameter, _INDEX[parameter.type])
+        (parameter, _INDEX.get(parameter.type))
         for code, parameter in parameters_of(resource_type).items()
         if code not in ROW_PARAMETERS and not parameter.is_composite_of_resource
     )
@@ -54,5 +53,8 @@ def index_entry(resource: Resource, hasher: TokenHasher, base_url: str) -> Index
         values = parameter.extract(resource)
         if values:
             entry.tokens.add(hasher.present(resource_type, parameter.code))
-            index(parameter, values, entry)
+            if index is None:
+                composite.index(parameter, values, resource, entry)
+            else:
+                index(parameter, values, entry)
     return entry

@@ -72,7 +72,7 @@ def reached_sql(includes: Sequence[Include], visibility: Visibility, hasher: Tok
             FROM reached s CROSS JOIN LATERAL ({steps}) AS t
             WHERE s.depth < {MAXIMUM_DEPTH}
         )
-    """  # noqa: S608 - fragments are constants of this program
+    """
 
 
 def _step(include: Include, visibility: Visibility, hasher: TokenHasher, binder: Binder) -> str:
@@ -93,10 +93,17 @@ def _forward(
     targets = [include.target] if include.target else list(parameter.targets or RESOURCE_TYPES)
     visible = visibility.of_types(targets, "r", "t", binder)
     key = binder.bind(hasher.parameter(include.source, parameter.code), "bigint")
-    return f"""
-        SELECT {_COLUMNS} FROM unnest(s.tokens) AS u (token) JOIN resource t ON t.self_token = (u.token # {key})
+    named = [f"t.self_token = (u.token # {key})"]
+    if parameter.is_canonical:
+        # A canonical names its target by the target's own url, which is one of the target's tokens.
+        named.append(f"t.tokens @> ARRAY[u.token # {key}]")
+    return " UNION ALL ".join(
+        f"""
+        SELECT {_COLUMNS} FROM unnest(s.tokens) AS u (token) JOIN resource t ON {condition}
         WHERE {depth} AND s.resource_type = {RESOURCE_TYPE_NUMBERS[include.source]} AND {visible}
-    """  # noqa: S608 - fragments are constants of this program
+        """
+        for condition in named
+    )
 
 
 def _backward(
@@ -111,10 +118,12 @@ def _backward(
     else:
         key = binder.bind(hasher.parameter(include.source, parameter.code), "bigint")
         refers = f"t.tokens @> ARRAY[s.self_token # {key}]"
+        if parameter.is_canonical:
+            refers = f"({refers} OR t.tokens && ARRAY(SELECT u # {key} FROM unnest(s.tokens) AS u))"
     return f"""
         SELECT {_COLUMNS} FROM resource t
         WHERE {depth} {types} AND t.resource_type = {RESOURCE_TYPE_NUMBERS[include.source]} AND {refers} AND {visible}
-    """  # noqa: S608 - fragments are constants of this program
+    """
 
 
 def _numbers(types: Sequence[str], binder: Binder) -> str:

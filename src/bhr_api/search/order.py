@@ -144,7 +144,8 @@ def after(keys: Sequence[SortKey], row_id: str, values: Sequence[str], last: int
         # A row comparison is one range of the index.
         key, sign = keys[0], "<" if keys[0].descending else ">"
         return f"({key.expression}, {row_id}) {sign} ({_place(key, values[0], binder)}, {place})"
-    alternatives, equal = [], []
+    alternatives: list[str] = []
+    equal: list[str] = []
     for key, value in zip(keys, values, strict=True):
         sign = "<" if key.descending else ">"
         alternatives.append(" AND ".join([*equal, f"{key.expression} {sign} {_place(key, value, binder)}"]))

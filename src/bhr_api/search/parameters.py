@@ -6,7 +6,13 @@ from functools import cache
 from typing import Any
 from zlib import crc32
 
-from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, SEARCH_PARAMETERS, SearchParameter
+from bhr_api.fhir.definitions import (
+    RESOURCE_TYPE_NUMBERS,
+    SEARCH_PARAMETERS,
+    SearchParameter,
+    elements_of,
+    is_type,
+)
 from bhr_api.fhirpath.extraction import compile_extractor
 from bhr_api.search.project_parameters import PROJECT_PARAMETERS
 
@@ -86,8 +92,8 @@ class Parameter:
     """A search parameter of one resource type, ready to use.
 
     `number` names it in the index tables. `is_patient`: its one value is the patient whose record the resource is in.
-    `is_ordered`: its tokens get postings. `elements` gives the elements that hold a composite's parts; None when these
-    are the resource itself.
+    `is_ordered`: its tokens get postings. `is_canonical`: its values can name their target by the target's url.
+    `is_composite_of_resource`: the parts of the composite are elements of the resource itself.
     """
 
     code: str
@@ -99,6 +105,7 @@ class Parameter:
     is_main_date: bool
     is_ordered: bool
     is_patient: bool
+    is_canonical: bool = False
     components: tuple[Component, ...] = ()
     is_composite_of_resource: bool = False
 
@@ -142,9 +149,25 @@ def _parameter(resource_type: str, definition: SearchParameter, defined: Mapping
         is_main_date=MAIN_DATES.get(resource_type) == code,
         is_ordered=(resource_type, code) in ORDERED,
         is_patient=code in _PATIENT_CODES and resource_type not in _SEVERAL_PATIENTS,
+        is_canonical=definition.type == "reference" and _has_canonicals(resource_type, definition.expression),
         components=_components(resource_type, definition, defined),
         is_composite_of_resource=definition.type == "composite" and definition.expression == resource_type,
     )
+
+
+def _has_canonicals(resource_type: str, expression: str) -> bool:
+    """Whether some alternative of the expression leads to elements of type canonical."""
+    return any(_leads_to_canonical(resource_type, part.strip(" ()").split(".")[1:]) for part in expression.split("|"))
+
+
+def _leads_to_canonical(type_name: str, names: list[str]) -> bool:
+    element = elements_of(type_name).get(names[0].split(" ")[0]) if names else None
+    if element is None:
+        return False
+    # What follows the last element is a filter or a cast: `where(...)`, `as(...)`.
+    if len(names) == 1 or "(" in names[1]:
+        return "canonical" in element.types
+    return any(_leads_to_canonical(type_code, names[1:]) for type_code in element.types if is_type(type_code))
 
 
 def _nothing(_resource: Any) -> list[tuple[str, Any]]:

@@ -190,7 +190,7 @@ def _missing(parameter: Parameter, value: str, hasher: TokenHasher) -> Criterion
     if value not in ("true", "false"):
         raise InvalidParameterError(f"{parameter.code}:missing", value, "it is true or false")
     if parameter.code in ("_id", "_lastUpdated"):
-        return Written(lambda row, binder: "FALSE" if value == "true" else "TRUE")
+        return Written(lambda _row, _binder: "FALSE" if value == "true" else "TRUE")
     present = AnyToken((hasher.present(parameter.resource_type, parameter.code),))
     if parameter.is_composite_of_resource:
         raise UnsupportedParameterError(f"{parameter.code}:missing", "ask for the missing part by its own parameter")

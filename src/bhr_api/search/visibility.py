@@ -39,7 +39,8 @@ class Visibility:
 
     def of_types(self, resource_types: Iterable[str], letter: Letter, row: str, binder: Binder) -> str:
         """The condition on a row of any of `resource_types`, tenant and types included."""
-        open_types, own_types = [], []
+        open_types: list[int] = []
+        own_types: list[int] = []
         for name in resource_types:
             if not self.caller.may(letter, name):
                 continue

@@ -112,8 +112,8 @@ def run_client(place: Place, name: str, *arguments: str) -> subprocess.Popen[str
 
 def make_database(place: Place) -> None:
     """Make the application's role, no superuser, and its database where they are absent."""
-    role = f"SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'"  # noqa: S608  constants
-    database = f"SELECT count(*) FROM pg_database WHERE datname = '{DATABASE}'"  # noqa: S608
+    role = f"SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'"
+    database = f"SELECT count(*) FROM pg_database WHERE datname = '{DATABASE}'"
     if ask(place, f"SELECT ({role}) + ({database})") == "2":
         return
     # CREATEDB: tests and benchmarks make databases of their own; superuser rights it does not need.

@@ -41,7 +41,7 @@ async def select(
         f"(SELECT {_COLUMNS} FROM {table} r WHERE {conditions} {order} LIMIT {limit})"
         for table in ("resource", "resource_history")
     ]
-    sql = f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS r {order} LIMIT {limit}"  # noqa: S608
+    sql = f"SELECT * FROM ({' UNION ALL '.join(parts)}) AS r {order} LIMIT {limit}"
     return await connection.fetch(sql, *binder.values)
 
 

@@ -5,13 +5,14 @@ Alembic's scripts stand in `alembic/` of the repository and travel inside the pa
 
 from pathlib import Path
 
-from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from alembic import command
 
 # Any number will do, so long as nothing else on the server takes the same advisory lock.
 MIGRATION_LOCK = 0x62687261

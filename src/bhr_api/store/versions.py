@@ -226,7 +226,7 @@ _TO_HISTORY = f"""
     dates AS (DELETE FROM date_index WHERE tenant = $1 AND row_id IN (SELECT row_id FROM old)),
     postings AS (DELETE FROM posting WHERE tenant = $1 AND row_id IN (SELECT row_id FROM old))
     SELECT 1
-"""  # noqa: S608 - every value is a parameter
+"""
 _BURY = f"""
     WITH keys AS ({_KEYS}), gone AS (
         DELETE FROM resource r USING keys
@@ -238,7 +238,7 @@ _BURY = f"""
     SELECT tenant, resource_type, id, version + 1, 0, {DELETE}, row_id, patient,
         greatest($4, last_updated + interval '1 millisecond'), date_start, date_end, tokens, NULL
     FROM gone
-"""  # noqa: S608 - every value is a parameter
+"""
 
 
 def _key_columns(keys: Sequence[Key]) -> tuple[list[int], list[str]]:
@@ -260,13 +260,13 @@ _LOCK = f"""
     SELECT r.resource_type, r.id, r.version, r.last_updated, r.row_id, r.self_token, r.patient, r.body
     FROM resource r JOIN keys USING (resource_type, id)
     WHERE r.tenant = $1 ORDER BY r.resource_type, r.id FOR UPDATE OF r
-"""  # noqa: S608 - every value is a parameter
+"""
 _TOMBSTONES = f"""
     WITH keys AS ({_KEYS})
     SELECT DISTINCT ON (h.resource_type, h.id) h.resource_type, h.id, h.version, h.last_updated, h.patient
     FROM resource_history h JOIN keys USING (resource_type, id)
     WHERE h.tenant = $1 ORDER BY h.resource_type, h.id, h.version DESC
-"""  # noqa: S608 - every value is a parameter
+"""
 
 
 async def lock(connection: Connection, tenant: int, keys: Sequence[Key]) -> dict[Key, CurrentRow]:
@@ -300,7 +300,7 @@ async def read(connection: Connection, key: Key, visible: str, binder: Binder) -
     sql = f"""
         SELECT r.resource_type, r.id, r.version, r.last_updated, r.method, r.body, r.patient FROM resource r
         WHERE {visible} AND r.resource_type = {key[0]} AND r.id = {binder.bind(key[1], "text")}
-    """  # noqa: S608 - fragments are constants of this program
+    """
     row = await connection.fetchrow(sql, *binder.values)
     return None if row is None else StoredVersion(*row)
 
@@ -314,7 +314,7 @@ async def read_past(
         SELECT r.resource_type, r.id, r.version, r.last_updated, r.method, r.body, r.patient FROM resource_history r
         WHERE {visible} AND r.resource_type = {key[0]} AND r.id = {binder.bind(key[1], "text")} {wanted}
         ORDER BY r.version DESC LIMIT 1
-    """  # noqa: S608 - fragments are constants of this program
+    """
     row = await connection.fetchrow(sql, *binder.values)
     return None if row is None else StoredVersion(*row)
 

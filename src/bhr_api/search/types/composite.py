@@ -7,41 +7,48 @@ its parts together.
 
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from itertools import product
 from typing import Any
 
-from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import InvalidParameterError
+from bhr_api.fhir.definitions import Resource
 from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import split_composite, split_pipes, unescape
 from bhr_api.search.parameters import Component, Parameter
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import date, number, quantity, reference, string, token, uri
+from bhr_api.search.types.number import BARE, bounded, parse_number
 from bhr_api.search.types.token import TypedValue
 
 _NUMERIC = ("number", "quantity")
 
 
-def index(parameter: Parameter, elements: list[TypedValue], entry: IndexEntry) -> None:
-    """Leave the values that bind the parts of each inner element together."""
-    if parameter.is_composite_of_resource:
-        return
+def index(parameter: Parameter, elements: list[TypedValue], resource: Resource, entry: IndexEntry) -> None:
+    """Leave the values that bind the parts of each inner element of `resource` together."""
     for _, element in elements:
         if isinstance(element, dict) and "resourceType" not in element:
-            _index_element(parameter, element, entry)
+            _index_element(parameter, element, resource, entry)
 
 
-def _index_element(parameter: Parameter, element: dict[str, Any], entry: IndexEntry) -> None:
-    first, second = parameter.components[:2]
-    forms = list(_forms(first, first.extract(element), entry.hasher, entry.base_url))
-    values = second.extract(element)
-    if second.type in _NUMERIC:
-        codes = [_token(parameter, entry.hasher, form) for form in forms]
-        for row in dict.fromkeys(quantity.ranges(values, entry.hasher)):
+def _index_element(parameter: Parameter, element: dict[str, Any], resource: Resource, entry: IndexEntry) -> None:
+    first, *others = parameter.components
+    forms = list(_forms(first, first.extract(element, resource), entry.hasher, entry.base_url))
+    if others[0].type not in _NUMERIC:
+        values = others[0].extract(element, resource)
+        pairs = product(forms, _forms(others[0], values, entry.hasher, entry.base_url))
+        entry.tokens.update(_token(parameter, entry.hasher, f"{one}\0{other}") for one, other in pairs)
+        return
+    codes = [_token(parameter, entry.hasher, form) for form in forms]
+    if len(others) == 1:
+        for row in dict.fromkeys(quantity.ranges(others[0].extract(element, resource), entry.hasher)):
             entry.numbers.append((parameter.number, *row, codes))
         return
-    pairs = product(forms, _forms(second, values, entry.hasher, entry.base_url))
-    entry.tokens.update(_token(parameter, entry.hasher, f"{one}\0{other}") for one, other in pairs)
+    # Of three parts the two numbers are the ends of one range: variant-start and variant-end, window-start and -end.
+    start, end = (next(iter(part.extract(element, resource)), (None, None))[1] for part in others)
+    if start is not None and end is not None:
+        entry.numbers.append((parameter.number, BARE, bounded(Decimal(start)), bounded(Decimal(end)), codes))
 
 
 def _token(parameter: Parameter, hasher: TokenHasher, form: str) -> int:
@@ -88,15 +95,13 @@ def match(
     now: datetime,
 ) -> Criterion:
     """Rows with an element whose parts are as one of `values` asks; `served` are the parameters of the type."""
-    if len(parameter.components) != 2:
-        raise UnsupportedParameterError(parameter.code, "composites of three parts are not served yet")
     return either([_match_one(parameter, served, value, hasher, base_url, now) for value in values])
 
 
 def _match_one(
     parameter: Parameter, served: "dict[str, Parameter]", value: str, hasher: TokenHasher, base_url: str, now: datetime
 ) -> Criterion:
-    parts = split_composite(parameter.code, value, 2)
+    parts = split_composite(parameter.code, value, len(parameter.components))
     found: list[Criterion] = []
     if parameter.is_composite_of_resource or parameter.code.startswith("combo-"):
         codes = [component.code.removeprefix("combo-") for component in parameter.components]
@@ -114,8 +119,13 @@ def _match_one(
 
 
 def _match_element(parameter: Parameter, parts: list[str], hasher: TokenHasher, base_url: str) -> Criterion:
-    first, second = parameter.components
+    first, second, *third = parameter.components
     firsts = _asked_form(first, parts[0], parameter, hasher, base_url)
+    if third:
+        start, end = (parse_number(parameter.code, unescape(part)) for part in parts[1:])
+        return either(
+            [number.in_index_ends(parameter, start, end, element=_token(parameter, hasher, one)) for one in firsts]
+        )
     if second.type in _NUMERIC:
         unit, asked = quantity.asked_range(parameter.code, parts[1], hasher)
         return either(

@@ -119,6 +119,24 @@ def in_index(parameter: Parameter, unit: int, asked: AskedNumber, *, element: in
     return Written(write)
 
 
+def in_index_ends(parameter: Parameter, start: AskedNumber, end: AskedNumber, *, element: int) -> Criterion:
+    """Rows with a range whose low end is as `start` asks and whose high end is as `end` asks, in one element."""
+
+    def write(row: str, binder: Binder) -> str:
+        ends = [
+            _number_condition(start, binder).replace("n.high", "n.low"),
+            _number_condition(end, binder).replace("n.low", "n.high"),
+        ]
+        return (
+            f"{row}.row_id IN (SELECT n.row_id FROM number_index n WHERE n.tenant = $1"
+            f" AND n.resource_type = {parameter.resource_type_number}"
+            f" AND n.parameter = {binder.bind(parameter.number, 'integer')}"
+            f" AND {' AND '.join(ends)} AND n.element @> {binder.bind([element], 'bigint[]')})"
+        )
+
+    return Written(write)
+
+
 def _number_condition(asked: AskedNumber, binder: Binder) -> str:
     names = {"v": asked.value, "l": asked.low, "h": asked.high}
     # ne: search.html#prefix, "the value for the parameter in the resource is not equal to the provided value".

@@ -11,10 +11,12 @@ MODIFIERS: frozenset[str] = frozenset()
 
 
 def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> None:
-    """Leave each URI as it stands."""
+    """Leave each URI as it stands; a canonical resource's own also as what references to it are made of."""
     for _, value in values:
         if isinstance(value, str):
             entry.tokens.add(entry.hasher.code(parameter.resource_type, parameter.code, value))
+            if parameter.code == "url":
+                entry.tokens.add(entry.hasher.url(value))
 
 
 def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Criterion:

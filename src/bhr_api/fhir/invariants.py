@@ -68,6 +68,9 @@ def _component_codes_differ(_container: Resource, element: Any, _resource: Resou
 
 _sorted_json = msgspec.json.Encoder(order="sorted", decimal_format="number", enc_hook=str).encode
 
+# Invariants at choice elements that are about one of the types.
+_SUBJECTS = {"sqty-1": "Quantity", "ras-1": "Range"}
+
 _NATIVE_SENTENCES: Mapping[str, tuple[Holds, str]] = {
     "ext-1": (_has_one_content, "An extension has either a value[x] or extensions, and not both (ext-1)."),
     "obs-7": (_component_codes_differ, "A component repeats the code of the observation's own value (obs-7)."),
@@ -81,7 +84,7 @@ def compiled(constraints: Iterable[Constraint], type_name: str) -> tuple[Invaria
     """
     found = []
     for constraint in constraints:
-        if constraint.severity != "error" or not constraint.expression:
+        if constraint.severity != "error" or _SUBJECTS.get(constraint.key, type_name) != type_name:
             continue
         if constraint.key in _NATIVE_SENTENCES:
             found.append(Invariant(constraint.key, *_NATIVE_SENTENCES[constraint.key]))

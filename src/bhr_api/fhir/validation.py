@@ -72,6 +72,10 @@ def _resource_problems(value: Any, in_transaction: bool) -> list[Problem]:
     return [*checker_of(resource_type).check(value, context), *contained.problems_of(value)]
 
 
+def _independent_problems(value: Any, context: Context) -> Sequence[Problem]:
+    return _resource_problems(value, context.in_transaction)
+
+
 def _contained_problems(value: Any, context: Context) -> Sequence[Problem]:
     resource_type = _type_of(value)
     if resource_type is None:
@@ -95,13 +99,10 @@ def _not_a_resource(value: Any) -> Problem:
 
 def _nested_resource(element: ElementDefinition) -> Item:
     """The check of a resource that is the value of an element."""
-    is_contained = element.name == "contained"
+    inner = _contained_problems if element.name == "contained" else _independent_problems
 
     def check(value: Any, context: Context) -> Sequence[Problem]:
-        if is_contained:
-            found = _contained_problems(value, context)
-        else:
-            found = _resource_problems(value, context.in_transaction)
+        found = inner(value, context)
         for problem in found:
             problem.is_nested = True
         return found
@@ -242,6 +243,8 @@ def _member(type_name: str, name: str, element: ElementDefinition, code: str) ->
     segment = _segment(name, element, code)
     if code in PRIMITIVE_TYPES:
         item = primitive(type_name, element, code)
+        if element.constraints:
+            item = constrained(item, compiled(element.constraints, code))
         return single(segment, item) if element.max == 1 else repeated_primitive(name, item)
     item = _complex(element, code)
     return single(segment, item) if element.max == 1 else repeated(segment, item)

@@ -1,12 +1,13 @@
 """From a resource to what it leaves in the index."""
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import lru_cache
+from typing import NamedTuple
 
 from bhr_api.fhir.compartments import patients_of
 from bhr_api.fhir.definitions import Resource
 from bhr_api.search.entry import IndexEntry
-from bhr_api.search.parameters import ROW_PARAMETERS, Parameter, parameters_of
+from bhr_api.search.parameters import ROW_PARAMETERS, Extractor, Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
 from bhr_api.search.types.token import TypedValue
@@ -26,13 +27,27 @@ _INDEX: Mapping[str, _Index] = {
 }
 
 
-@cache
-def _plan(resource_type: str) -> tuple[tuple[Parameter, _Index | None], ...]:
-    """The parameters that leave values, each with its type's half; None for a composite of inner elements."""
+class _Step(NamedTuple):
+    """What to do for one parameter; `present` is its marker, `leave` None for a composite of inner elements."""
+
+    parameter: Parameter
+    extract: Extractor
+    leave: _Index | None
+    present: int | None
+
+
+@lru_cache(maxsize=4096)
+def _plan(resource_type: str, hasher: TokenHasher) -> tuple[_Step, ...]:
+    """The parameters of a type that leave values, for one tenant."""
     return tuple(
-        (parameter, _INDEX.get(parameter.type))
+        _Step(
+            parameter,
+            parameter.extract,
+            _INDEX.get(parameter.type),
+            None if parameter.is_mandatory else hasher.present(resource_type, code),
+        )
         for code, parameter in parameters_of(resource_type).items()
-        if code not in ROW_PARAMETERS and not parameter.is_composite_of_resource
+        if code not in ROW_PARAMETERS and not parameter.made_of and not parameter.is_composite_of_resource
     )
 
 
@@ -49,12 +64,14 @@ def index_entry(resource: Resource, hasher: TokenHasher, base_url: str) -> Index
         hasher.resource(resource_type, resource["id"]),
         tuple(hasher.resource("Patient", id) for id in patients_of(resource, base_url)),
     )
-    for parameter, index in _plan(resource_type):
-        values = parameter.extract(resource)
-        if values:
-            entry.tokens.add(hasher.present(resource_type, parameter.code))
-            if index is None:
-                composite.index(parameter, values, resource, entry)
-            else:
-                index(parameter, values, entry)
+    for parameter, extract, index, present in _plan(resource_type, hasher):
+        values = extract(resource)
+        if not values:
+            continue
+        if present is not None:
+            entry.tokens.add(present)
+        if index is None:
+            composite.index(parameter, values, resource, entry)
+        else:
+            index(parameter, values, entry)
     return entry

@@ -92,7 +92,8 @@ def _forward(
     """From a source to what it refers to: its tokens, xor the parameter's key, are self_tokens of targets."""
     targets = [include.target] if include.target else list(parameter.targets or RESOURCE_TYPES)
     visible = visibility.of_types(targets, "r", "t", binder)
-    key = binder.bind(hasher.parameter(include.source, parameter.code), "bigint")
+    own = parameter.made_of[0] if parameter.made_of else parameter.code
+    key = binder.bind(hasher.parameter(include.source, own), "bigint")
     named = [f"t.self_token = (u.token # {key})"]
     if parameter.is_canonical:
         # A canonical names its target by the target's own url, which is one of the target's tokens.

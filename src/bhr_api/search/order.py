@@ -47,7 +47,10 @@ def _key(resource_type: str, text: str) -> SortKey:
         return SortKey(code, descending, "r.id", "text")
     if code == "_lastUpdated":
         return SortKey(code, descending, "r.last_updated", "timestamptz")
-    parameter = parameters_of(resource_type).get(code)
+    served = parameters_of(resource_type)
+    parameter = served.get(code)
+    if parameter is not None and parameter.made_of:
+        parameter = served[parameter.made_of[0]]
     if parameter is None:
         raise UnsupportedParameterError("_sort", f"{resource_type} has no search parameter {code!r} to sort by")
     if parameter.is_main_date:

@@ -9,9 +9,11 @@ from zlib import crc32
 from bhr_api.fhir.definitions import (
     RESOURCE_TYPE_NUMBERS,
     SEARCH_PARAMETERS,
+    ElementDefinition,
     SearchParameter,
     elements_of,
     is_type,
+    value_set_codes,
 )
 from bhr_api.fhirpath.extraction import compile_extractor
 from bhr_api.search.project_parameters import PROJECT_PARAMETERS
@@ -68,6 +70,19 @@ ORDERED = frozenset(
     }
 )
 
+# Observation's combo parameters are over the resource and its components together: the union of two others.
+_MADE_OF: Mapping[str, tuple[str, ...]] = {
+    f"combo-{code}": (code, f"component-{code}")
+    for code in (
+        "code",
+        "data-absent-reason",
+        "value-concept",
+        "value-quantity",
+        "code-value-concept",
+        "code-value-quantity",
+    )
+}
+
 # Types that may be about several patients at once: the row's patient column does not answer for their parameters.
 _SEVERAL_PATIENTS = frozenset({"Account", "Appointment", "AuditEvent", "Contract", "Person", "Provenance"})
 _PATIENT_CODES = frozenset({"patient", "subject", "beneficiary"})
@@ -93,7 +108,8 @@ class Parameter:
 
     `number` names it in the index tables. `is_patient`: its one value is the patient whose record the resource is in.
     `is_ordered`: its tokens get postings. `is_canonical`: its values can name their target by the target's url.
-    `is_composite_of_resource`: the parts of the composite are elements of the resource itself.
+    `is_mandatory`: every valid resource has a value. `made_of`: it is the union of other parameters, and leaves nothing of
+    its own. `is_composite_of_resource`: the parts of the composite are elements of the resource itself.
     """
 
     code: str
@@ -106,6 +122,8 @@ class Parameter:
     is_ordered: bool
     is_patient: bool
     is_canonical: bool = False
+    is_mandatory: bool = False
+    made_of: tuple[str, ...] = ()
     components: tuple[Component, ...] = ()
     is_composite_of_resource: bool = False
 
@@ -139,6 +157,7 @@ def parameters_of(resource_type: str) -> Mapping[str, Parameter]:
 
 def _parameter(resource_type: str, definition: SearchParameter, defined: Mapping[str, SearchParameter]) -> Parameter:
     code = definition.code
+    is_patient = code in _PATIENT_CODES and resource_type not in _SEVERAL_PATIENTS
     return Parameter(
         code=code,
         type=definition.type,
@@ -148,26 +167,63 @@ def _parameter(resource_type: str, definition: SearchParameter, defined: Mapping
         extract=compile_extractor(definition.expression, resource_type) if definition.expression else _nothing,
         is_main_date=MAIN_DATES.get(resource_type) == code,
         is_ordered=(resource_type, code) in ORDERED,
-        is_patient=code in _PATIENT_CODES and resource_type not in _SEVERAL_PATIENTS,
+        is_patient=is_patient,
         is_canonical=definition.type == "reference" and _has_canonicals(resource_type, definition.expression),
+        is_mandatory=_is_mandatory(resource_type, definition.expression),
+        made_of=_made_of(resource_type, code, is_patient=is_patient, defined=defined),
         components=_components(resource_type, definition, defined),
         is_composite_of_resource=definition.type == "composite" and definition.expression == resource_type,
     )
 
 
+def _made_of(
+    resource_type: str, code: str, *, is_patient: bool, defined: Mapping[str, SearchParameter]
+) -> tuple[str, ...]:
+    if resource_type == "Observation" and code in _MADE_OF:
+        return _MADE_OF[code]
+    # `patient` is `subject`, where that is a patient; the row's patient column tells these apart.
+    return ("subject",) if code == "patient" and is_patient and "subject" in defined else ()
+
+
+def _is_mandatory(resource_type: str, expression: str) -> bool:
+    names = expression.split(".")
+    element = elements_of(resource_type).get(names[1]) if len(names) == 2 and names[0] == resource_type else None
+    return element is not None and element.min > 0
+
+
 def _has_canonicals(resource_type: str, expression: str) -> bool:
     """Whether some alternative of the expression leads to elements of type canonical."""
-    return any(_leads_to_canonical(resource_type, part.strip(" ()").split(".")[1:]) for part in expression.split("|"))
+    return any("canonical" in element.types for element in _elements(resource_type, expression))
 
 
-def _leads_to_canonical(type_name: str, names: list[str]) -> bool:
+@cache
+def implied_systems(resource_type: str, code: str) -> frozenset[str]:
+    """The systems that the codes of a parameter over `code` elements come from (search.html#token).
+
+    Such an element holds no system, so `system|code` asks for the code, if the system is one of these.
+    """
+    defined = {**SEARCH_PARAMETERS[resource_type], **PROJECT_PARAMETERS.get(resource_type, {})}
+    bindings = [
+        element.binding for element in _elements(resource_type, defined[code].expression) if element.types == ("code",)
+    ]
+    codes = [value_set_codes(binding) or () for binding in bindings if binding is not None]
+    return frozenset(system for found in codes for system, _ in found)
+
+
+def _elements(resource_type: str, expression: str) -> list[ElementDefinition]:
+    """The elements that the alternatives of a simple expression lead to."""
+    parts = (part.strip(" ()").split(".")[1:] for part in expression.split("|"))
+    return [element for names in parts for element in _reached(resource_type, names)]
+
+
+def _reached(type_name: str, names: list[str]) -> list[ElementDefinition]:
     element = elements_of(type_name).get(names[0].split(" ")[0]) if names else None
     if element is None:
-        return False
+        return []
     # What follows the last element is a filter or a cast: `where(...)`, `as(...)`.
     if len(names) == 1 or "(" in names[1]:
-        return "canonical" in element.types
-    return any(_leads_to_canonical(type_code, names[1:]) for type_code in element.types if is_type(type_code))
+        return [element]
+    return [found for code in element.types if is_type(code) for found in _reached(code, names[1:])]
 
 
 def _nothing(_resource: Any) -> list[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from bhr_api.search.criteria import AnyToken, Criterion, Not, Written, either
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.include import Include, parse_include
 from bhr_api.search.order import SortKey, parse_sort
-from bhr_api.search.parameters import NOT_SERVED, Parameter, parameters_of
+from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
 from bhr_api.store.sql import Binder
@@ -189,16 +189,26 @@ def _missing(parameter: Parameter, value: str, hasher: TokenHasher) -> Criterion
     """`:missing` (search.html#modifiers): true finds rows without a value."""
     if value not in ("true", "false"):
         raise InvalidParameterError(f"{parameter.code}:missing", value, "it is true or false")
-    if parameter.code in ("_id", "_lastUpdated"):
-        return Written(lambda _row, _binder: "FALSE" if value == "true" else "TRUE")
-    present = AnyToken((hasher.present(parameter.resource_type, parameter.code),))
-    if parameter.is_composite_of_resource:
+    if parameter.type == "composite":
         raise UnsupportedParameterError(f"{parameter.code}:missing", "ask for the missing part by its own parameter")
+    present = _present(parameter, hasher)
     return Not(present) if value == "true" else present
+
+
+def _present(parameter: Parameter, hasher: TokenHasher) -> Criterion:
+    if parameter.code in ROW_PARAMETERS or parameter.is_mandatory:
+        return Written(lambda _row, _binder: "TRUE")
+    if parameter.is_patient:
+        return Written(lambda row, _binder: f"{row}.patient IS NOT NULL")
+    codes = parameter.made_of or (parameter.code,)
+    return AnyToken(tuple(hasher.present(parameter.resource_type, code) for code in codes))
 
 
 def _matching(parameter: Parameter, modifier: str | None, values: list[str], context: SearchContext) -> Criterion:
     hasher, base_url, now = context.hasher, context.base_url, context.now
+    served = parameters_of(parameter.resource_type)
+    if parameter.made_of and not parameter.is_patient:
+        return _matching_parts([served[code] for code in parameter.made_of], modifier, values, context)
     if parameter.code == "_id":
         ids = [unescape(value) for value in values]
         return Written(lambda row, binder: _id_condition(row, ids, binder))
@@ -214,10 +224,18 @@ def _matching(parameter: Parameter, modifier: str | None, values: list[str], con
         case "string":
             return string.match(parameter, modifier, values, hasher)
         case "composite":
-            served = dict(parameters_of(parameter.resource_type))
             return composite.match(parameter, served, values, hasher, base_url, now)
         case _:
             return either([composite.match_plain(parameter, value, hasher, base_url, now) for value in values])
+
+
+def _matching_parts(
+    parts: Sequence[Parameter], modifier: str | None, values: list[str], context: SearchContext
+) -> Criterion:
+    """A parameter that is a union of others; its negation is theirs together."""
+    if modifier == "not":
+        return Not(either([_matching(part, None, values, context) for part in parts]))
+    return either([_matching(part, modifier, values, context) for part in parts])
 
 
 def _id_condition(row: str, ids: list[str], binder: Binder) -> str:

@@ -5,7 +5,7 @@ parts' own index values answer. A composite over an inner element (component-cod
 its parts together.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
 from itertools import product
@@ -13,7 +13,7 @@ from typing import Any
 
 from bhr_api.errors import InvalidParameterError
 from bhr_api.fhir.definitions import Resource
-from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, either
+from bhr_api.search.criteria import AnyToken, Both, Criterion, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import split_composite, split_pipes, unescape
 from bhr_api.search.parameters import Component, Parameter
@@ -88,7 +88,7 @@ def _asked_form(
 
 def match(
     parameter: Parameter,
-    served: "dict[str, Parameter]",
+    served: Mapping[str, Parameter],
     values: list[str],
     hasher: TokenHasher,
     base_url: str,
@@ -99,23 +99,13 @@ def match(
 
 
 def _match_one(
-    parameter: Parameter, served: "dict[str, Parameter]", value: str, hasher: TokenHasher, base_url: str, now: datetime
+    parameter: Parameter, served: Mapping[str, Parameter], value: str, hasher: TokenHasher, base_url: str, now: datetime
 ) -> Criterion:
     parts = split_composite(parameter.code, value, len(parameter.components))
-    found: list[Criterion] = []
-    if parameter.is_composite_of_resource or parameter.code.startswith("combo-"):
-        codes = [component.code.removeprefix("combo-") for component in parameter.components]
-        found.append(
-            Both(
-                [
-                    match_plain(served[code], part, hasher, base_url, now)
-                    for code, part in zip(codes, parts, strict=True)
-                ]
-            )
-        )
     if not parameter.is_composite_of_resource:
-        found.append(_match_element(parameter, parts, hasher, base_url))
-    return found[0] if len(found) == 1 else Either(found)
+        return _match_element(parameter, parts, hasher, base_url)
+    pairs = zip(parameter.components, parts, strict=True)
+    return Both([match_plain(served[component.code], part, hasher, base_url, now) for component, part in pairs])
 
 
 def _match_element(parameter: Parameter, parts: list[str], hasher: TokenHasher, base_url: str) -> Criterion:

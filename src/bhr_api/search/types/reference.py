@@ -66,14 +66,15 @@ def match(
     parameter: Parameter, modifier: str | None, values: list[str], hasher: TokenHasher, base_url: str
 ) -> Criterion:
     """Rows that refer to one of `values`."""
+    own = parameter.made_of[0] if parameter.made_of else parameter.code
     if modifier == "identifier":
-        code = f"{parameter.code}:identifier"
+        code = f"{own}:identifier"
         asked = [token.asked_token(hasher, parameter.resource_type, code, value) for value in values]
         return AnyToken(tuple(asked))
     found = [target for value in values for target in asked_targets(parameter, modifier, value, hasher, base_url)]
     if parameter.is_patient and all(name == "Patient" for name, _ in found):
         return OfPatient(tuple(dict.fromkeys(target for _, target in found)))
-    key = hasher.parameter(parameter.resource_type, parameter.code)
+    key = hasher.parameter(parameter.resource_type, own)
     return AnyToken(tuple(dict.fromkeys(target ^ key for _, target in found)), parameter.is_ordered)
 
 

@@ -11,7 +11,7 @@ from bhr_api.errors import InvalidParameterError
 from bhr_api.search.criteria import AnyToken, Criterion, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import split_pipes
-from bhr_api.search.parameters import Parameter
+from bhr_api.search.parameters import Parameter, implied_systems
 from bhr_api.search.tokens import TokenHasher
 
 MODIFIERS = frozenset({"not"})
@@ -80,4 +80,16 @@ def asked_token(hasher: TokenHasher, resource_type: str, parameter: str, value: 
 def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Criterion:
     """Rows that have one of `values`."""
     asked = [asked_token(hasher, parameter.resource_type, parameter.code, value) for value in values]
-    return either([AnyToken((found,), parameter.is_ordered) for found in asked])
+    implied = [_under_implied_system(parameter, value, hasher) for value in values if "|" in value]
+    found = [*asked, *(token for token in implied if token is not None)]
+    return either([AnyToken((token,), parameter.is_ordered) for token in found])
+
+
+def _under_implied_system(parameter: Parameter, value: str, hasher: TokenHasher) -> int | None:
+    """What `system|code` asks of `code` elements, whose system is implied."""
+    system, code = split_pipes(value)
+    if not system or system not in implied_systems(parameter.resource_type, parameter.code):
+        return None
+    if not code:
+        return hasher.present(parameter.resource_type, parameter.code)
+    return hasher.system_code(parameter.resource_type, parameter.code, "", code)

@@ -227,14 +227,18 @@ class EmbeddedPostgreSQL:
         if process_id is not None and _read_settings(place, wanted) != wanted:
             log.info("PostgreSQL runs with other settings: restarting it")
             shut_down(place, process_id)
+        launched = False
         while True:
             if running_postmaster(place) is None:
                 self._reap()
                 release_stale_locks(place)
                 _write_settings(place, wanted)
                 self._child = launch(place, programs)
+                launched = True
             if self._answers_before(deadline, place):
                 return
+            if launched:
+                _raise_unless_passing(place)
 
     def _answers_before(self, deadline: float, place: Place) -> bool:
         """True when the server answers; False when it must be started again; raises when it cannot start in time."""
@@ -242,8 +246,6 @@ class EmbeddedPostgreSQL:
         pause = 0.01
         while (now := time.monotonic()) < deadline:
             if self._child is not None and self._child.poll() is not None:
-                _explain_failure(place)
-                time.sleep(0.2)
                 return False
             taken_over = running_postmaster(place) if self._child is None else None
             if self._child is None and taken_over is None:
@@ -303,12 +305,13 @@ def _write_settings(place: Place, wanted: dict[str, str]) -> None:
         file.chmod(0o644)  # In a private directory; for root, the server's account must read them.
 
 
-def _explain_failure(place: Place) -> None:
-    """Raise why the postmaster ended at once, unless it is worth another attempt."""
+def _raise_unless_passing(place: Place) -> None:
+    """Wait a moment when the cause for which the postmaster ended at once will pass, else raise and name it."""
     output = start_output(place)
     # Backends of a killed postmaster end within moments of noticing it; until then PostgreSQL refuses to start.
     if "is still in use" in output or "already exists" in output:
         log.info("PostgreSQL waits for processes of its former postmaster to end")
+        time.sleep(0.2)
         return
     raise EmbeddedPostgreSQLError(
         f"PostgreSQL did not start: {_reason(output + _newest_log(place))} (log: {place.log})"

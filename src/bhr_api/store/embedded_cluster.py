@@ -105,7 +105,7 @@ def run_client(place: Place, name: str, *arguments: str) -> subprocess.Popen[str
         errors="replace",
         umask=0o077,
         env=clean_environment(
-            PGHOST=str(place.socket_directory), PGPORT=str(PORT), PGUSER=SUPERUSER, PGCONNECT_TIMEOUT="10"
+            PGHOST=str(place.socket_directory), PGPORT=str(PORT), PGUSER=SUPERUSER, PGCONNECT_TIMEOUT="5"
         ),
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from bhr_api.fhir.definitions import PRIMITIVE_TYPES, Resource, is_type
 from bhr_api.fhir.ucum import SYSTEM as UCUM
-from bhr_api.fhirpath.decisions import Decide, decision_of
+from bhr_api.fhirpath.decisions import decision_of
 from bhr_api.fhirpath.errata import corrected
 from bhr_api.fhirpath.errors import FHIRPathError, FHIRPathEvaluationError, UnsupportedFHIRPathError
 from bhr_api.fhirpath.functions import (  # noqa: F401 - each chapter enters its functions
@@ -25,6 +25,7 @@ from bhr_api.fhirpath.functions import (  # noqa: F401 - each chapter enters its
     utility,
 )
 from bhr_api.fhirpath.functions.registry import FUNCTIONS, integer_of
+from bhr_api.fhirpath.logic import Decide
 from bhr_api.fhirpath.nodes import (
     EMPTY,
     Environment,

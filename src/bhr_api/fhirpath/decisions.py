@@ -6,11 +6,13 @@ enough goes to the general compiler through `otherwise`; both give the same answ
 
 import operator
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
 from bhr_api.fhir.definitions import PRIMITIVE_TYPES, Resource, is_subtype
 from bhr_api.fhir.ucum import SYSTEM as UCUM
+from bhr_api.fhirpath.logic import CONNECTIVES, Decide, choice, exclusive, negation
 from bhr_api.fhirpath.paths import Filter, NotSimpleError, Path, paths_of
 from bhr_api.fhirpath.references import type_of_reference
 from bhr_api.fhirpath.syntax import (
@@ -27,14 +29,9 @@ from bhr_api.fhirpath.syntax import (
 from bhr_api.fhirpath.types import SYSTEM_TYPE_OF_PRIMITIVE, Property
 from bhr_api.fhirpath.values import Temporal, temporal_order
 
-Decide = Callable[[Any, Resource | None, Resource | None], bool | None]
-"""(element, its resource, the root resource) -> the three-valued truth."""
 Otherwise = Callable[[Syntax], Decide]
 _Count = Callable[[Any, Resource | None], int]
 _Read = Callable[[Any], Any]
-
-LOGIC = frozenset({"and", "or", "xor", "implies"})
-"""The operators whose operands and result are truths."""
 
 _ORDERS: Mapping[str, Callable[[Any, Any], bool]] = MappingProxyType(
     {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
@@ -63,7 +60,13 @@ def _refuse(_syntax: Syntax) -> Decide:
 
 
 def _refers_to(target: str) -> Filter:
+    relative, slash = f"{target}/", len(target)
+
     def refers(reference: Any, resource: Resource | None) -> bool:
+        literal = reference.get("reference")
+        # Nearly every reference is relative, so that its beginning decides.
+        if isinstance(literal, str) and literal.startswith(relative) and literal.rfind("/") == slash:
+            return True
         found = type_of_reference(reference, resource)
         return found == target or (found is not None and is_subtype(found, target))
 
@@ -78,20 +81,20 @@ def _simple(syntax: Syntax, type_name: str, otherwise: Otherwise) -> Decide:
             return lambda _element, _resource, _root: value
         case Operation("and" | "or" | "xor" | "implies" as connective, left, right):
             sides = decision_of(left, type_name, otherwise), decision_of(right, type_name, otherwise)
-            return _CONNECTIVES[connective](*sides)
+            return CONNECTIVES[connective](*sides)
         case Invocation(source, Call("exists", ())):
             return _exists(_paths(source, type_name))
         case Invocation(source, Call("exists", (criterion,))):
             return _exists(_paths(Invocation(source, Call("where", (criterion,))), type_name))
         case Invocation(source, Call("empty", ())):
-            return _not(_exists(_paths(source, type_name)))
+            return negation(_exists(_paths(source, type_name)))
         case Invocation(source, Call("not", ())):
-            return _not(_simple(source, type_name, otherwise))
+            return negation(_simple(source, type_name, otherwise))
         case Invocation(source, Call("hasValue", ())):
             return _has_value(_single(source, type_name))
         case Call("iif", (criterion, then, instead)):
             parts = (_simple(part, type_name, otherwise) for part in (criterion, then, instead))
-            return _iif(*parts)
+            return choice(*parts)
         case Operation("in", left, right):
             return _is_among(_read_text(left, type_name), _texts(right))
         case Operation("=" | "!=" | "<" | "<=" | ">" | ">=" as comparison, left, right):
@@ -114,73 +117,6 @@ def _key(path: Path) -> str:
     prop = path.steps[0]
     assert isinstance(prop, Property)
     return prop.key
-
-
-# Logic
-
-
-def _not(decide: Decide) -> Decide:
-    def negated(element: Any, resource: Resource | None, root: Resource | None) -> bool | None:
-        answer = decide(element, resource, root)
-        return None if answer is None else not answer
-
-    return negated
-
-
-def _and(left: Decide, right: Decide) -> Decide:
-    def both(element: Any, resource: Resource | None, root: Resource | None) -> bool | None:
-        ours = left(element, resource, root)
-        if ours is False:
-            return False
-        theirs = right(element, resource, root)
-        return False if theirs is False else True if ours and theirs else None
-
-    return both
-
-
-def _or(left: Decide, right: Decide) -> Decide:
-    def either(element: Any, resource: Resource | None, root: Resource | None) -> bool | None:
-        ours = left(element, resource, root)
-        if ours:
-            return True
-        theirs = right(element, resource, root)
-        return True if theirs else None if ours is None or theirs is None else False
-
-    return either
-
-
-def _xor(left: Decide, right: Decide) -> Decide:
-    def one(element: Any, resource: Resource | None, root: Resource | None) -> bool | None:
-        ours, theirs = left(element, resource, root), right(element, resource, root)
-        return None if ours is None or theirs is None else ours != theirs
-
-    return one
-
-
-def _implies(left: Decide, right: Decide) -> Decide:
-    def follows(element: Any, resource: Resource | None, root: Resource | None) -> bool | None:
-        ours = left(element, resource, root)
-        if ours is False:
-            return True
-        theirs = right(element, resource, root)
-        return True if theirs else False if ours and theirs is False else None
-
-    return follows
-
-
-def _iif(criterion: Decide, then: Decide, instead: Decide) -> Decide:
-    def chosen(element: Any, resource: Resource | None, root: Resource | None) -> bool | None:
-        return (then if criterion(element, resource, root) else instead)(element, resource, root)
-
-    return chosen
-
-
-_CONNECTIVES: Mapping[str, Callable[[Decide, Decide], Decide]] = MappingProxyType(
-    {"and": _and, "or": _or, "xor": _xor, "implies": _implies}
-)
-
-
-# Existence and counts
 
 
 def _exists(paths: list[Path]) -> Decide:
@@ -242,12 +178,9 @@ def _has_value(path: Path) -> Decide:
     return lambda element, _resource, _root: element.get(key) is not None
 
 
-# Comparisons
-
-
 def _compared(comparison: str, left: Syntax, right: Syntax, type_name: str) -> Decide:
     if comparison == "!=":
-        return _not(_compared("=", left, right, type_name))
+        return negation(_compared("=", left, right, type_name))
     for attempt in (_counts_compared, _texts_equal, _truths_equal, _moments_compared):
         try:
             return attempt(comparison, left, right, type_name)
@@ -316,7 +249,26 @@ def _is_among(read: _Read, wanted: frozenset[str]) -> Decide:
 def _truths_equal(comparison: str, left: Syntax, right: Syntax, type_name: str) -> Decide:
     if comparison != "=":
         raise NotSimpleError
-    return _not(_xor(_truth(left, type_name), _truth(right, type_name)))
+    if isinstance(right, Literal) and isinstance(right.value, bool):
+        with suppress(NotSimpleError):
+            return _choice_is(right.value, _paths(left, type_name))
+    return negation(exclusive(_truth(left, type_name), _truth(right, type_name)))
+
+
+def _choice_is(wanted: bool, paths: list[Path]) -> Decide:
+    """`value = true` where the value may be of other types, which are no truth at all: Patient.deceased."""
+    if not all(path.is_single and path.type in PRIMITIVE_TYPES for path in paths):
+        raise NotSimpleError
+    choices = tuple((_key(path), path.type == "boolean") for path in paths)
+
+    def decide(element: Any, _resource: Resource | None, _root: Resource | None) -> bool | None:
+        for key, is_boolean in choices:
+            value = element.get(key)
+            if value is not None:
+                return is_boolean and value is wanted
+        return None
+
+    return decide
 
 
 def _truth(syntax: Syntax, type_name: str) -> Decide:

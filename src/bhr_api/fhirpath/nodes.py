@@ -59,11 +59,17 @@ class Environment:
     root: Node
     context: Nodes
     constants: Mapping[str, Nodes] = field(default_factory=dict)
-    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    now: datetime | None = None
     resolve: Callable[[str], Resource | None] | None = None
     member_of: Callable[[Node, str], bool] | None = None
     conforms_to: Callable[[Node, str], bool] | None = None
     trace: Callable[[str, Nodes], None] | None = None
+
+    def moment(self) -> datetime:
+        """The time of the evaluation, the same however often it is asked (N1 #now)."""
+        if self.now is None:
+            self.now = datetime.now(UTC)
+        return self.now
 
 
 class Scope:

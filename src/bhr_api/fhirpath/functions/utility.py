@@ -36,17 +36,17 @@ def _moment(kind: str, text: str) -> Nodes:
 
 @function("now")
 def _now() -> Evaluate:
-    return lambda _focus, scope: _moment("DateTime", scope.environment.now.isoformat(timespec="milliseconds"))
+    return lambda _focus, scope: _moment("DateTime", scope.environment.moment().isoformat(timespec="milliseconds"))
 
 
 @function("today")
 def _today() -> Evaluate:
-    return lambda _focus, scope: _moment("Date", scope.environment.now.date().isoformat())
+    return lambda _focus, scope: _moment("Date", scope.environment.moment().date().isoformat())
 
 
 @function("timeOfDay")
 def _time_of_day() -> Evaluate:
-    return lambda _focus, scope: _moment("Time", scope.environment.now.time().isoformat(timespec="milliseconds"))
+    return lambda _focus, scope: _moment("Time", scope.environment.moment().time().isoformat(timespec="milliseconds"))
 
 
 def low_boundary(value: SystemValue) -> SystemValue | None:

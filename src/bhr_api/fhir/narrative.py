@@ -35,7 +35,7 @@ class _DivReader:
     """Reads XML once, without entities or a document type, and collects what Narrative does not allow."""
 
     def __init__(self) -> None:
-        self.problems: list[str] = []
+        self.problems: dict[str, None] = {}  # A set that keeps the order.
         self.has_content = False
         self.depth = 0
         self.parser = expat.ParserCreate("UTF-8", " ")
@@ -51,17 +51,15 @@ class _DivReader:
             self.parser.Parse(div, True)
         except expat.ExpatError as error:
             self._add(_not_well_formed(error))
-            return self.problems
         except _DocumentTypeFound:
             self._add("A document type or an entity declaration is not allowed in a narrative.")
-            return self.problems
-        if not self.has_content:
-            self._add("The narrative has neither text nor an image; txt-2 wants some.")
-        return self.problems
+        else:
+            if not self.has_content:
+                self._add("The narrative has neither text nor an image; txt-2 wants some.")
+        return list(self.problems)
 
     def _add(self, sentence: str) -> None:
-        if sentence not in self.problems:
-            self.problems.append(sentence)
+        self.problems[sentence] = None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         namespace, _, local = name.rpartition(" ")

@@ -68,11 +68,14 @@ def _is_base64(value: Any) -> bool:
     # R4's own expression backtracks without bound; this says the same: groups of four, with white space between them.
     if type(value) is not str or not value or _matches_base64(value) is None:
         return False
+    groups = value.split()
+    if not groups or any(len(group) % 4 for group in groups):
+        return False
     try:
-        binascii.a2b_base64("".join(value.split()), strict_mode=True)
+        binascii.a2b_base64("".join(groups), strict_mode=True)
     except binascii.Error:
         return False
-    return not value.isspace()
+    return True
 
 
 def _is_boolean(value: Any) -> bool:
@@ -151,8 +154,9 @@ _NUMBERS = frozenset({"decimal", "integer", "positiveInt", "unsignedInt"})
 def explanation(value: Any, type_name: str) -> tuple[str, str]:
     """(issue code, sentence) for a value that is none of the primitive type's."""
     wanted = f"{type_name} takes {_WANTED[type_name]}"
-    if isinstance(value, dict | list):
-        return "structure", f"{_kind(value)} stands where a value should; {wanted}."
+    if value is None or isinstance(value, dict | list):
+        # json.html: null stands only in arrays, for the place of a value that is given by an extension alone.
+        return "structure", f"Here stands {_kind(value)}; {wanted}."
     if type(value) is not _json_type(type_name) and not (type_name in _NUMBERS and _is_number(value)):
         return "value", f"{_shown(value)} is {_kind(value)}; {wanted}, as a JSON {_json_name(type_name)}."
     if value == "":

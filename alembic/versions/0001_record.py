@@ -72,7 +72,6 @@ CREATE TABLE posting (
     PRIMARY KEY (tenant, token, row_id)
 );
 CREATE INDEX posting_date ON posting (tenant, token, date_start, row_id);
-CREATE INDEX posting_row ON posting (tenant, row_id);
 
 CREATE TABLE string_index (
     tenant integer NOT NULL,

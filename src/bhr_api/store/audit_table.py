@@ -9,11 +9,10 @@ from bhr_api.store.tables import CodePointText, Instant
 
 
 class AuditRow(SQLModel, table=True):
-    """What one request did: `interaction` is the restful-interaction code or an OAuth
-    action.
+    """What one request did: `interaction` is the restful-interaction code or an OAuth action.
 
-    `patients` are the `self_token`s of the patients whose records the answer disclosed or the write changed. `status` is the HTTP
-    status. `query` holds search parameters as sent.
+    `patients` are the `self_token`s of the patients whose records the answer disclosed or the write changed. `status`
+    is the HTTP status. `query` holds search parameters as sent.
     """
 
     __tablename__ = "audit_event"

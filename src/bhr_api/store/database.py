@@ -31,6 +31,18 @@ SESSION_SETTINGS = {
 }
 
 
+_CONNECTION_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    ConnectionError,
+)
+
+
+async def _leave_as_it_is(_connection: Connection) -> None:
+    """asyncpg has ended any open transaction by now; nothing here changes a session otherwise, so a reset is saved."""
+
+
 class Database:
     """The pool and the clock of the database.
 
@@ -57,6 +69,7 @@ class Database:
             max_cached_statement_lifetime=0,
             statement_cache_size=1024,
             command_timeout=statement_timeout_seconds + 5,
+            reset=_leave_as_it_is,
         )
         database = cls(pool, wait_seconds)
         async with database.acquire() as connection:
@@ -75,16 +88,16 @@ class Database:
         """
         try:
             connection = await self.pool.acquire(timeout=self._wait_seconds)
-        except (TimeoutError, asyncpg.TooManyConnectionsError, OSError, asyncpg.CannotConnectNowError) as error:
+        except (TimeoutError, OSError, asyncpg.TooManyConnectionsError, *_CONNECTION_LOST) as error:
             raise OverloadedError("The server is busy; try again shortly.") from error
         started = time.perf_counter()
         try:
             yield connection
-        except asyncpg.QueryCanceledError as error:
+        except (asyncpg.QueryCanceledError, TimeoutError) as error:
             raise TooCostlyError(
                 "The request needs more work than one request may take. Narrow it, for example by patient or date."
             ) from error
-        except asyncpg.PostgresConnectionError as error:
+        except _CONNECTION_LOST as error:
             raise OverloadedError("The connection to the database was lost; try again shortly.") from error
         finally:
             self.busy_seconds += time.perf_counter() - started

@@ -35,8 +35,9 @@ class ResourceRow(SQLModel, table=True):
 
     `row_id` is made by the application from time and worker, is never reused and orders pages. `patient` is the
     `self_token` of the patient whose record this is (null: nobody's). `date_start` to `date_end` (half-open) is the
-    type's main date, -infinity where it has none. `tokens` are keyed hashes of codes, references, uris and exact strings, with a marker for each
-    parameter that is present. `body` is the JSON as sent, with id and meta, in UTF-8 when `encoding` is 0.
+    type's main date, -infinity where it has none. `tokens` are keyed hashes of codes, references, uris and exact
+    strings, with a marker for each parameter that is present. `body` is the JSON as sent, with id and meta, in UTF-8
+    when `encoding` is 0.
     """
 
     __tablename__ = "resource"
@@ -97,10 +98,7 @@ class HistoryRow(SQLModel, table=True):
 class Posting(SQLModel, table=True):
     """One row per value of a parameter that is flagged *ordered*: population lists by code, in any order, at any depth."""
 
-    __table_args__ = (
-        Index("posting_date", "tenant", "token", "date_start", "row_id"),
-        Index("posting_row", "tenant", "row_id"),
-    )
+    __table_args__ = (Index("posting_date", "tenant", "token", "date_start", "row_id"),)
 
     tenant: int = _tenant()
     token: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))

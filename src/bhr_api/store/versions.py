@@ -224,7 +224,9 @@ _TO_HISTORY = f"""
     ), strings AS (DELETE FROM string_index WHERE tenant = $1 AND row_id IN (SELECT row_id FROM old)),
     numbers AS (DELETE FROM number_index WHERE tenant = $1 AND row_id IN (SELECT row_id FROM old)),
     dates AS (DELETE FROM date_index WHERE tenant = $1 AND row_id IN (SELECT row_id FROM old)),
-    postings AS (DELETE FROM posting WHERE tenant = $1 AND row_id IN (SELECT row_id FROM old))
+    postings AS (
+        DELETE FROM posting p USING old WHERE p.tenant = $1 AND p.token = ANY(old.tokens) AND p.row_id = old.row_id
+    )
     SELECT 1
 """
 _BURY = f"""

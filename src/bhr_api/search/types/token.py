@@ -43,14 +43,12 @@ def codings(values: list[TypedValue]) -> Iterator[tuple[str | None, str]]:
 
 def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> None:
     """Leave `code`, `system|code` (or `|code`) and `system|` for each coding."""
-    found = [
-        token
-        for system, code in codings(values)
-        for token in tokens_of(entry.hasher, parameter.resource_type, parameter.code, system, code)
-    ]
-    entry.tokens.update(found)
-    if parameter.is_ordered:
-        entry.ordered.update(found)
+    for system, code in codings(values):
+        found = tokens_of(entry.hasher, parameter.resource_type, parameter.code, system, code)
+        entry.tokens.update(found)
+        if parameter.is_ordered:
+            # Nobody walks a population by `system|` alone.
+            entry.ordered.update(found[:2])
 
 
 def tokens_of(
@@ -82,7 +80,8 @@ def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Crite
     asked = [asked_token(hasher, parameter.resource_type, parameter.code, value) for value in values]
     implied = [_under_implied_system(parameter, value, hasher) for value in values if "|" in value]
     found = [*asked, *(token for token in implied if token is not None)]
-    return either([AnyToken((token,), parameter.is_ordered) for token in found])
+    is_ordered = parameter.is_ordered and not any(value.endswith("|") for value in values)
+    return either([AnyToken((token,), is_ordered) for token in found])
 
 
 def _under_implied_system(parameter: Parameter, value: str, hasher: TokenHasher) -> int | None:

@@ -120,6 +120,12 @@ def test_what_is_not_in_the_grammar_is_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize("text", [" or ".join(["a"] * 5000), ".".join(["a"] * 5000), "a" + "[0]" * 5000])
+def test_a_chain_without_end_is_refused_rather_than_overflowing_the_stack(text: str) -> None:
+    with pytest.raises(FHIRPathSyntaxError, match="too long"):
+        parse(text)
+
+
 def test_nesting_without_end_is_refused_rather_than_overflowing_the_stack() -> None:
     with pytest.raises(FHIRPathSyntaxError, match="deeply"):
         parse("(" * 5000 + "1" + ")" * 5000)

@@ -60,6 +60,10 @@ TRUE = {
     ],
     "utility-trace": ["(1 | 2).trace('name', $this) = (1 | 2)"],
     "utility-now": ["now() = now()", "today() = now().toDate()", "timeOfDay().is(Time)"],
+    "reflection-type": [
+        "1.type().name = 'Integer' and 1.type().namespace = 'System'",
+        "Basic.type().namespace = 'FHIR' and Basic.id.type().name = 'id'",
+    ],
     "tree-children": ["Basic.children() = 'b'", "Basic.descendants().count() = 1"],
     "aggregate": ["(1 | 2 | 3).aggregate($this + $total, 0) = 6"],
     "equality-equals": ["(1 | 2) = (1 | 2)", "((1 | 2) = (2 | 1)).not()", "1 = 1.0", "({} = 1).empty()", "1 != 2"],

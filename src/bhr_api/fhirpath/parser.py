@@ -40,6 +40,8 @@ _KEYWORDS_THAT_ARE_NAMES = {"as", "contains", "in", "is"}
 _RESERVED = {"and", "or", "xor", "implies", "div", "mod", "true", "false"} | _KEYWORDS_THAT_ARE_NAMES
 # An expression nests its parts on Python's own stack; the longest published one nests 12 deep.
 _DEEPEST = 60
+# So does a chain of operators or steps, to its left; R4's longest search expression has 70 alternatives.
+_LONGEST = 200
 
 
 @lru_cache(maxsize=4096)
@@ -59,20 +61,29 @@ class _Parser:
         self._tokens = tokens_of(text)
         self._at = 0
         self._depth = 0
+        self._links = 0
 
     def expression(self, loosest: int) -> Syntax:
         self._depth += 1
         if self._depth > _DEEPEST:
             raise self._error("The expression nests too deeply")
         syntax = self._prefixed()
+        start = self._links
         while self._next.kind in ("symbol", "name") and _BINDING.get(self._next.text, -1) > loosest:
-            operator = self._take().text
+            operator = self._link(start)
             if operator in ("is", "as"):
                 syntax = TypeOperation("is" if operator == "is" else "as", syntax, self._type_name())
             else:
                 syntax = Operation(operator, syntax, self.expression(_BINDING[operator]))
         self._depth -= 1
         return syntax
+
+    def _link(self, start: int) -> str:
+        """The text of the next token, one more link in the chain that began at `start`."""
+        self._links += 1
+        if self._links - start > _LONGEST:
+            raise self._error("The expression is too long")
+        return self._take().text
 
     def expect_end(self) -> None:
         if self._next.kind != "end":
@@ -109,14 +120,14 @@ class _Parser:
         return self._with_steps(self._term())
 
     def _with_steps(self, syntax: Syntax) -> Syntax:
-        while True:
-            if self._accept("."):
+        start = self._links
+        while self._at_symbol(".") or self._at_symbol("["):
+            if self._link(start) == ".":
                 syntax = Invocation(syntax, self._step())
-            elif self._accept("["):
+            else:
                 syntax = Indexer(syntax, self.expression(0))
                 self._expect("]")
-            else:
-                return syntax
+        return syntax
 
     def _term(self) -> Syntax:
         if self._accept("("):

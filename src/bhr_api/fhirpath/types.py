@@ -29,6 +29,9 @@ SYSTEM_TYPE_OF_PRIMITIVE = MappingProxyType(
 )
 SYSTEM_TYPES = frozenset({"Boolean", "String", "Integer", "Decimal", "Date", "DateTime", "Time", "Quantity"})
 
+TYPE_INFO = "System.TypeInfo"
+"""The type of what `type()` gives (N1 #reflection)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Property:
@@ -46,6 +49,8 @@ def children_of(type_name: str) -> Mapping[str, tuple[Property, ...]]:
 
     Empty for System types. A primitive has `id` and `extension`, which JSON keeps in the `_name` companion.
     """
+    if type_name == TYPE_INFO:
+        return MappingProxyType({key: (Property(key, "System.String", False, True),) for key in ("namespace", "name")})
     if not is_type(type_name):
         return MappingProxyType({})
     found: dict[str, list[Property]] = {}

@@ -1,4 +1,4 @@
-"""Utility (FHIRPath N1, http://hl7.org/fhirpath/N1/#utility-functions) and the boundaries of partial values.
+"""Utility and reflection (FHIRPath N1, http://hl7.org/fhirpath/N1/#utility-functions), boundaries of partial values.
 
 lowBoundary() and highBoundary() are of the next FHIRPath release (http://hl7.org/fhirpath/#boundary-functions); views
 of SQL on FHIR use them.
@@ -8,7 +8,8 @@ import calendar
 from decimal import Decimal
 
 from bhr_api.fhirpath.functions.registry import argument, function, on_value, text_of
-from bhr_api.fhirpath.nodes import Evaluate, Nodes, Scope, wrap
+from bhr_api.fhirpath.nodes import Evaluate, Node, Nodes, Scope, wrap
+from bhr_api.fhirpath.types import TYPE_INFO
 from bhr_api.fhirpath.values import SystemValue, Temporal
 
 # The extreme offsets from UTC in use: a day begins first in the one and ends last in the other.
@@ -28,6 +29,18 @@ def _trace(name: Evaluate, projection: Evaluate | None = None) -> Evaluate:
         return focus
 
     return evaluate
+
+
+@function("type")
+def _type() -> Evaluate:
+    return lambda focus, _scope: [Node(TYPE_INFO, _type_info(node.type)) for node in focus]
+
+
+def _type_info(type_name: str) -> dict[str, str]:
+    namespace, dot, name = type_name.partition(".")
+    if namespace == "System" and dot:
+        return {"namespace": namespace, "name": name}
+    return {"namespace": "FHIR", "name": type_name}
 
 
 def _moment(kind: str, text: str) -> Nodes:

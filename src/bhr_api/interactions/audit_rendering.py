@@ -22,8 +22,8 @@ RESTFUL_INTERACTION = "http://hl7.org/fhir/restful-interaction"
 # The server's own names: what OAuth did, and interactions that R4 has no code for.
 INTERACTION = code_system("audit-interaction")
 CLIENT_ID = identifier_system("oauth-client")
-ACTION = f"{_TERMINOLOGY}/audit-event-action"
-OUTCOME = f"{_TERMINOLOGY}/audit-event-outcome"
+ACTION = "http://hl7.org/fhir/audit-event-action"
+OUTCOME = "http://hl7.org/fhir/audit-event-outcome"
 
 
 class Coded(NamedTuple):

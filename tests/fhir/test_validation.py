@@ -155,6 +155,7 @@ def test_what_has_no_resource_type_has_no_place(resource: Any, expected: list[tu
         ({"name": [None]}, "structure", "Patient.name[0]"),
         ({"name": [{}]}, "invariant", "Patient.name[0]"),
         ({"name": [{"id": "n"}]}, "invariant", "Patient.name[0]"),
+        ({"name": [{"id": "n 1", "family": "A"}]}, "value", "Patient.name[0].id"),
         ({"name": [{"given": [None]}]}, "structure", "Patient.name[0].given[0]"),
         ({"name": [{"given": ["A"], "_given": [None, None]}]}, "structure", "Patient.name[0].given"),
         ({"_birthDate": {}}, "invariant", "Patient.birthDate"),

@@ -84,6 +84,13 @@ def primitive(type_name: str, element: ElementDefinition, code: str) -> Item:
     return check
 
 
+def element_id(value: Any, _context: Context) -> Sequence[Problem]:
+    """Element.id: "any string value that does not contain spaces" (element.html)."""
+    if not primitives.TESTS["string"](value):
+        return [Problem(*primitives.explanation(value, "string"))]
+    return [Problem("value", "The id of an element has no spaces.")] if " " in value else NO_PROBLEMS
+
+
 def _coded(element: ElementDefinition, code: str, is_code: primitives.Test) -> Item:
     test = primitives.TESTS[code]
     wanted = examples_of(element.binding or "")

@@ -24,6 +24,7 @@ from bhr_api.fhir.definitions import (
 from bhr_api.fhir.element_checks import (
     bound,
     constrained,
+    element_id,
     primitive,
     referring,
     repeated,
@@ -242,7 +243,8 @@ def _member(type_name: str, name: str, element: ElementDefinition, code: str) ->
     """The check of one JSON property."""
     segment = _segment(name, element, code)
     if code in PRIMITIVE_TYPES:
-        item = primitive(type_name, element, code)
+        is_element_id = name == "id" and code == "string"
+        item = element_id if is_element_id else primitive(type_name, element, code)
         if element.constraints:
             item = constrained(item, compiled(element.constraints, code))
         return single(segment, item) if element.max == 1 else repeated_primitive(name, item)

@@ -108,6 +108,26 @@ def test_terminology_and_profiles_are_asked_where_they_are_given() -> None:
     assert [node.value for node in expression.evaluate([root], environment)] == [True]
 
 
+class CountedConstants(dict[str, list[Node]]):
+    """Constants that count how often they are asked for."""
+
+    asked = 0
+
+    def get(self, *key: Any) -> Any:
+        self.asked += 1
+        return super().get(*key)
+
+
+@pytest.mark.parametrize(
+    "text", ["descendants().where($this in %all.distinct())", "descendants().where($this in (%all.id | %all.code))"]
+)
+def test_what_does_not_depend_on_the_item_is_evaluated_once_for_all_items(text: str) -> None:
+    root, constants = resource_node(OBSERVATION), CountedConstants(all=[Node("string", "mg"), Node("string", "x")])
+    compile_expression(text, "Observation").evaluate([root], Environment(root, root, [root], constants))
+    # obs-7 and dom-3 would take quadratic time if it were evaluated for each of the ten and more descendants.
+    assert constants.asked <= 2
+
+
 def test_trace_reports_to_whom_it_is_told() -> None:
     root, seen = resource_node(PATIENT), list[tuple[str, list[Node]]]()
     environment = Environment(root, root, [root], trace=lambda name, nodes: seen.append((name, nodes)))

@@ -78,6 +78,7 @@ TRUE = {
     "equality-quantities": [
         "1 'm' = 100 'cm'",
         "7 days = 1 week",
+        "1 year = 12 months",
         "(1 year = 1 'a').empty()",
         "(1 'mg' = 1 'm').empty()",
     ],

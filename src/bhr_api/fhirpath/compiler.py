@@ -30,6 +30,7 @@ from bhr_api.fhirpath.nodes import (
     EMPTY,
     Environment,
     Evaluate,
+    FixedNodes,
     Node,
     Nodes,
     Scope,
@@ -118,6 +119,42 @@ class Invariant(Protocol):
 
 def compile_syntax(syntax: Syntax) -> Evaluate:
     """The closure of a whole expression or of an argument."""
+    evaluate = _compile(syntax)
+    is_work = isinstance(syntax, (Invocation, Operation))
+    return _once(evaluate) if is_work and _is_fixed(syntax) else evaluate
+
+
+def _is_fixed(syntax: Syntax) -> bool:
+    """Whether the expression starts at a constant and asks nothing of where it stands: `%resource.code.coding`."""
+    match syntax:
+        case ExternalConstant():
+            return True
+        case Invocation(source, Member()):
+            return _is_fixed(source)
+        case Operation("|", left, right):
+            return _is_fixed(left) and _is_fixed(right)
+        case Invocation(source, Call(name, arguments)):
+            is_plain = name in _TYPE_FUNCTIONS or all(isinstance(each, Literal) for each in arguments)
+            return is_plain and name != "trace" and _is_fixed(source)
+        case _:
+            return False
+
+
+def _once(evaluate: Evaluate) -> Evaluate:
+    """Evaluated once for all items of a `where` or `all`: R4's obs-7, sdf-8 and dom-3 would else take quadratic time."""
+    key = object()
+
+    def evaluate_once(focus: Nodes, scope: Scope) -> Nodes:
+        fixed = scope.environment.fixed
+        found = fixed.get(key)
+        if found is None:
+            found = fixed[key] = FixedNodes(evaluate(focus, scope))
+        return found
+
+    return evaluate_once
+
+
+def _compile(syntax: Syntax) -> Evaluate:
     match syntax:
         case Literal(value):
             constant = wrap(value)
@@ -125,7 +162,7 @@ def compile_syntax(syntax: Syntax) -> Evaluate:
         case ExternalConstant(name):
             return _constant(name)
         case Invocation(source, step):
-            return _then(compile_syntax(source), _step(step, is_head=False))
+            return _then(_compile(source), _step(step, is_head=False))
         case Indexer(source, index):
             return _indexed(compile_syntax(source), compile_syntax(index))
         case Polarity(sign, operand):

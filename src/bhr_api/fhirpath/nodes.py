@@ -4,7 +4,7 @@ FHIR R4 fhirpath.html and FHIRPath N1, http://hl7.org/fhirpath/N1/#path-selectio
 step changes once they are handed on, so that constants are shared.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,9 +47,15 @@ class Node:
 Nodes: TypeAlias = list[Node]
 
 
+class FixedNodes(list[Node]):
+    """A collection that stays the same for a whole evaluation; its keys are made once, however often it is asked."""
+
+    keys: frozenset[Hashable] | None = None
+
+
 @dataclass(slots=True)
 class Environment:
-    """What an evaluation sees beyond its focus: the resources around it, constants, the clock and outside services.
+    """What the evaluations on one resource see beyond their focus: resources, constants, the clock, outside services.
 
     `resource` is the resource that directly holds the focus, `root` the one that is not contained. `resolve` gives
     the resource of a literal reference; without it a reference resolves as far as its text says the type.
@@ -60,6 +66,7 @@ class Environment:
     context: Nodes
     constants: Mapping[str, Nodes] = field(default_factory=dict)
     now: datetime | None = None
+    fixed: dict[object, FixedNodes] = field(default_factory=dict)
     resolve: Callable[[str], Resource | None] | None = None
     member_of: Callable[[Node, str], bool] | None = None
     conforms_to: Callable[[Node, str], bool] | None = None
@@ -258,6 +265,15 @@ def identity_of(node: Node) -> Hashable:
     if isinstance(value, (str, bool)):
         return (type(value), value)
     return ("1", value)
+
+
+def identities(nodes: Nodes) -> Set[Hashable]:
+    """The keys of a collection's items."""
+    if type(nodes) is not FixedNodes:
+        return {identity_of(node) for node in nodes}
+    if nodes.keys is None:
+        nodes.keys = frozenset(identity_of(node) for node in nodes)
+    return nodes.keys
 
 
 def _frozen(json: Any) -> Hashable:

@@ -16,6 +16,7 @@ from bhr_api.fhirpath.nodes import (
     all_equivalent,
     boolean,
     equal_nodes,
+    identities,
     identity_of,
     singleton,
     truth,
@@ -148,8 +149,7 @@ def _union(left: Evaluate, right: Evaluate) -> Evaluate:
 def _member(item: Node | None, nodes: Nodes) -> Nodes:
     if item is None:
         return EMPTY
-    key = identity_of(item)
-    return boolean(any(identity_of(node) == key for node in nodes))
+    return boolean(identity_of(item) in identities(nodes))
 
 
 def _in(left: Evaluate, right: Evaluate) -> Evaluate:

@@ -40,7 +40,7 @@ _KEYWORDS_THAT_ARE_NAMES = {"as", "contains", "in", "is"}
 _RESERVED = {"and", "or", "xor", "implies", "div", "mod", "true", "false"} | _KEYWORDS_THAT_ARE_NAMES
 # An expression nests its parts on Python's own stack; the longest published one nests 12 deep.
 _DEEPEST = 60
-# So does a chain of operators or steps, to its left; R4's longest search expression has 70 alternatives.
+# So does a chain of operators or steps, to its left; R4's longest search expression has 32 alternatives.
 _LONGEST = 200
 
 

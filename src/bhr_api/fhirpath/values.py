@@ -205,6 +205,8 @@ def _as_quantities(left: SystemValue, right: SystemValue) -> tuple[SystemValue, 
 
 def canonical_quantity(quantity: Quantity) -> tuple[str, Decimal]:
     """(canonical unit, value in it): the same for quantities that are equal."""
+    if quantity.unit == "year":
+        return "month", quantity.value * 12
     return canonical(_DEFINITE.get(quantity.unit, quantity.unit), quantity.value)
 
 

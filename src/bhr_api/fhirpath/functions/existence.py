@@ -1,7 +1,7 @@
 """Existence (FHIRPath N1, http://hl7.org/fhirpath/N1/#existence)."""
 
 from bhr_api.fhirpath.functions.registry import Builder, argument, function
-from bhr_api.fhirpath.nodes import FALSE, TRUE, Evaluate, Node, Nodes, Scope, boolean, identity_of, truth
+from bhr_api.fhirpath.nodes import FALSE, TRUE, Evaluate, Node, Nodes, Scope, boolean, identities, truth
 from bhr_api.fhirpath.operators import distinct
 
 
@@ -51,7 +51,7 @@ function("anyFalse")(_some(False))
 
 def is_subset(part: Nodes, whole: Nodes) -> bool:
     """Whether every item of `part` equals one of `whole`."""
-    return {identity_of(node) for node in part} <= {identity_of(node) for node in whole}
+    return identities(part) <= identities(whole)
 
 
 @function("subsetOf", 1)
@@ -76,4 +76,4 @@ def _distinct() -> Evaluate:
 
 @function("isDistinct")
 def _is_distinct() -> Evaluate:
-    return lambda focus, _scope: boolean(len({identity_of(node) for node in focus}) == len(focus))
+    return lambda focus, _scope: boolean(len(identities(focus)) == len(focus))

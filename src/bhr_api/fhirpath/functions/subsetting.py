@@ -1,7 +1,7 @@
 """Subsetting (FHIRPath N1, http://hl7.org/fhirpath/N1/#subsetting)."""
 
 from bhr_api.fhirpath.functions.registry import argument, function, integer_of
-from bhr_api.fhirpath.nodes import EMPTY, Evaluate, Nodes, Scope, identity_of, singleton
+from bhr_api.fhirpath.nodes import EMPTY, Evaluate, Nodes, Scope, identities, identity_of, singleton
 
 
 @function("first")
@@ -43,7 +43,7 @@ def _intersect(other: Evaluate) -> Evaluate:
     def evaluate(focus: Nodes, scope: Scope) -> Nodes:
         if not focus:
             return EMPTY
-        theirs = {identity_of(node) for node in argument(other, scope)}
+        theirs = identities(argument(other, scope))
         ours = {identity_of(node): node for node in reversed(focus)}
         return [ours[key] for key in reversed(ours) if key in theirs]
 
@@ -53,7 +53,7 @@ def _intersect(other: Evaluate) -> Evaluate:
 @function("exclude", 1)
 def _exclude(other: Evaluate) -> Evaluate:
     def evaluate(focus: Nodes, scope: Scope) -> Nodes:
-        theirs = {identity_of(node) for node in argument(other, scope)}
+        theirs = identities(argument(other, scope))
         return [node for node in focus if identity_of(node) not in theirs]
 
     return evaluate

@@ -70,6 +70,8 @@ def _value(
         return {"resourceType": other, **_full(other, choice, 0, above)}
     if element.binding:
         return _coded(element, code)
+    if element.name == "id":
+        return "a-1"  # The id of an element is a string, but has no spaces.
     if code in PRIMITIVE_TYPES:
         return SAMPLES[code]
     if code == "Reference":

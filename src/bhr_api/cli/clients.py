@@ -1,0 +1,144 @@
+"""`bhr-api clients`: the programs that may ask for tokens (docs/authorization.md)."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bhr_api.auth.opaque_strings import parse_opaque
+from bhr_api.auth.registration import (
+    RegisteredClient,
+    disable_client,
+    list_clients,
+    register_client,
+    rotate_credentials,
+)
+from bhr_api.cli.databases import database_of, opened, session_of
+from bhr_api.cli.operator import administration_event, keep_event
+from bhr_api.cli.options import DatabaseUrl, DataDir, TenantName, settings_of
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
+from bhr_api.store import oauth, tenants
+
+app = typer.Typer(help="The programs that may ask for tokens.", no_args_is_help=True)
+
+Work = Callable[[AsyncSession, datetime], Awaitable[RegisteredClient]]
+KeySetFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Its public keys, a JSON Web Key Set; - reads standard input."),
+]
+KeySetUrl = Annotated[str | None, typer.Option(metavar="URL", help="Where it publishes its public keys.")]
+ClientId = Annotated[str, typer.Argument(metavar="CLIENT_ID", show_default=False)]
+
+
+@app.command(epilog='Example: bhr-api clients add --name "North EHR" --scope "system/*.cruds" --jwks keys.json')
+def add(
+    name: Annotated[str, typer.Option(metavar="NAME", help="By which people know it.")],
+    scope: Annotated[str, typer.Option(metavar="SCOPES", help="The most it may be given.")],
+    jwks: KeySetFile = None,
+    jwks_url: KeySetUrl = None,
+    secret: Annotated[
+        bool, typer.Option("--secret", help="Give it a secret instead of keys; it is shown once.")
+    ] = False,
+    redirect_uri: Annotated[list[str] | None, typer.Option(metavar="URI", help="Where sign-in may return to.")] = None,
+    origin: Annotated[list[str] | None, typer.Option(metavar="ORIGIN", help="The web origin of its pages.")] = None,
+    tenant: TenantName = tenants.DEFAULT,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Register a client and print it as JSON, with its client_id and, this once, its client_secret."""
+    key_set = _key_set(jwks)
+
+    async def work(session: AsyncSession, now: datetime) -> RegisteredClient:
+        return await register_client(
+            session,
+            tenant_name=tenant,
+            name=name,
+            scope=scope,
+            now=now,
+            jwks=key_set,
+            jwks_url=jwks_url,
+            secret=secret,
+            redirect_uris=redirect_uri or (),
+            origins=origin or (),
+            resource_types=RESOURCE_TYPE_NUMBERS.keys(),
+        )
+
+    with database_of(settings_of(database_url=database_url, data_dir=data_dir)) as dsn:
+        _show(asyncio.run(_administer(dsn, "client-add", work)))
+
+
+@app.command("list", epilog="Example: bhr-api clients list --tenant north-clinic")
+def list_all(tenant: TenantName = tenants.DEFAULT, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """Print the tenant's clients, a line of JSON each, oldest first."""
+    with database_of(settings_of(database_url=database_url, data_dir=data_dir)) as dsn:
+        for client in asyncio.run(_listed(dsn, tenant)):
+            _show(client)
+
+
+@app.command(epilog="Example: bhr-api clients disable bhr_client_default_0123456789abcdef0123456789abcdef")
+def disable(client_id: ClientId, database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """Disable a client; its tokens are dead at once."""
+
+    async def work(session: AsyncSession, now: datetime) -> RegisteredClient:
+        return await disable_client(session, client_id=client_id, now=now)
+
+    with database_of(settings_of(database_url=database_url, data_dir=data_dir)) as dsn:
+        _show(asyncio.run(_administer(dsn, "client-disable", work)))
+
+
+@app.command(epilog="Example: bhr-api clients rotate bhr_client_default_0123456789abcdef0123456789abcdef")
+def rotate(
+    client_id: ClientId,
+    jwks: KeySetFile = None,
+    jwks_url: KeySetUrl = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Replace a client's keys or, without options, its secret, and print it as JSON."""
+    key_set = _key_set(jwks)
+
+    async def work(session: AsyncSession, _now: datetime) -> RegisteredClient:
+        return await rotate_credentials(session, client_id=client_id, jwks=key_set, jwks_url=jwks_url)
+
+    with database_of(settings_of(database_url=database_url, data_dir=data_dir)) as dsn:
+        _show(asyncio.run(_administer(dsn, "client-rotate", work)))
+
+
+def _key_set(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    return typer.get_text_stream("stdin").read() if str(file) == "-" else file.read_text(encoding="utf-8")
+
+
+async def _administer(dsn: str, interaction: str, work: Work) -> RegisteredClient:
+    """What `work` comes to, in one transaction with its audit event."""
+    async with opened(dsn) as database, session_of(dsn) as session:
+        client = await work(session, database.now())
+        opaque = parse_opaque(client.client_id, "client")
+        assert opaque is not None
+        tenant = await session.scalar(oauth.tenant_number(opaque.tenant_name))
+        assert tenant is not None
+        query = f"client_id={client.client_id}&scope={client.scope}"
+        await keep_event(session, administration_event(tenant, interaction, database.now(), query))
+        return client
+
+
+async def _listed(dsn: str, tenant: str) -> list[RegisteredClient]:
+    async with opened(dsn), session_of(dsn) as session:
+        return await list_clients(session, tenant_name=tenant)
+
+
+def _show(client: RegisteredClient) -> None:
+    """Print a client as a line of JSON; what it has none of is left out."""
+    shown = {name: value for name, value in asdict(client).items() if value not in (None, (), [])}
+    typer.echo(json.dumps(shown, default=_instant, ensure_ascii=False))
+
+
+def _instant(value: datetime) -> str:
+    return value.isoformat(timespec="seconds")

@@ -1,0 +1,87 @@
+"""`bhr-api migrate`, `check`, `reindex`, `backup` and `restore`: the upkeep of the database."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bhr_api.cli.databases import database_of, prepare
+from bhr_api.cli.failures import CommandError
+from bhr_api.cli.options import DatabaseUrl, DataDir, settings_of
+from bhr_api.cli.progress import progress_bar
+from bhr_api.settings import Settings
+from bhr_api.store import backup as backups
+from bhr_api.store.condition import Finding, examine
+from bhr_api.store.database import Database
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    app.command(epilog="Example: bhr-api migrate --data-dir .data")(migrate)
+    app.command(epilog="Example: bhr-api check")(check)
+
+    app.command(epilog="Example: bhr-api backup /backups/monday")(backup)
+    app.command(epilog="Example: bhr-api restore /backups/monday --data-dir .restored")(restore)
+
+
+def migrate(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """Bring the database to this program's schema; a new one gets the tenant `default`. The server does so by itself."""
+    with database_of(settings_of(database_url=database_url, data_dir=data_dir), create=True) as dsn:
+        asyncio.run(prepare(dsn))
+
+
+def check(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
+    """Look at the settings and the database, and tell of each thing whether it is right; exit code 1 when one is not."""
+    settings = settings_of(database_url=database_url, data_dir=data_dir)
+    with database_of(settings) as dsn:
+        findings = [_settings_finding(settings), *asyncio.run(_examined(dsn))]
+    for subject, is_right, detail in findings:
+        typer.echo(f"{'ok     ' if is_right else 'PROBLEM'}  {subject:<11} {detail}")
+    wrong = [finding.subject for finding in findings if not finding.is_right]
+    if wrong:
+        raise CommandError(f"{len(wrong)} of {len(findings)} are not right: {', '.join(wrong)}.")
+
+
+def _settings_finding(settings: Settings) -> Finding:
+    where = "at BHR_DATABASE_URL" if settings.database_url is not None else f"embedded, in {settings.data_dir}"
+    return Finding("Settings", True, f"FHIR base {settings.base_url}, database {where}")
+
+
+async def _examined(dsn: str) -> list[Finding]:
+    database = await Database.open(dsn, pool_size=1)
+    try:
+        async with database.acquire() as connection:
+            return await examine(connection)
+    finally:
+        await database.close()
+
+
+def backup(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty directory.", show_default=False)],
+    data_dir: DataDir = None,
+) -> None:
+    """Copy the embedded PostgreSQL, also while the server runs."""
+    settings = _embedded_only(settings_of(data_dir=data_dir), "backed up")
+    with progress_bar("Backing up", 100) as report:
+        backups.backup(settings.data_dir, directory, progress=lambda percent: report(percent, ""))
+    typer.echo(f"Backed up {settings.data_dir} into {directory}.", err=True)
+
+
+def restore(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="What backup made.", show_default=False)],
+    data_dir: DataDir = None,
+) -> None:
+    """Make the database of a data directory that has none from a backup, which is checked first."""
+    settings = _embedded_only(settings_of(data_dir=data_dir), "restored")
+    backups.restore(directory, settings.data_dir)
+    typer.echo(f"Restored {directory} into {settings.data_dir}.", err=True)
+
+
+def _embedded_only(settings: Settings, what: str) -> Settings:
+    if settings.database_url is not None:
+        raise CommandError(
+            f"Only the embedded PostgreSQL is {what} so; BHR_DATABASE_URL names another server: use its own means, "
+            "such as pg_basebackup or pg_dump."
+        )
+    return settings

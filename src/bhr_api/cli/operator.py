@@ -1,0 +1,63 @@
+"""The operator at the keyboard as a caller: with every right in a tenant, and audited like everybody else."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from bhr_api.access import Caller, parse_scopes
+from bhr_api.interactions.context import Context, Origin
+from bhr_api.interactions.tenants import TenantRegistry
+from bhr_api.search.visibility import Visibility
+from bhr_api.store.audit import AuditEvent, AuditTrail
+from bhr_api.store.audit_table import AuditRow
+from bhr_api.store.database import Database
+from bhr_api.store.row_ids import RowIds
+
+# Who the audit says did it.
+CLIENT_ID = "command-line"
+EVERYTHING = "system/*.cruds"
+
+
+async def operator_context(database: Database, tenant: int, base_url: str) -> Context:
+    """A context in which the operator may do everything in the tenant of that number."""
+    words = await TenantRegistry(database).words(tenant)
+    caller = Caller(tenant, CLIENT_ID, parse_scopes(EVERYTHING))
+    return Context(
+        database=database,
+        audit=AuditTrail(database),
+        row_ids=RowIds(),
+        base_url=base_url,
+        words=words,
+        caller=caller,
+        visibility=Visibility.of(caller, words.hasher),
+        origin=Origin(str(uuid.uuid4()), None),
+    )
+
+
+def administration_event(tenant: int, interaction: str, now: datetime, query: str | None = None) -> AuditEvent:
+    """The audit event of what the operator did to a tenant as a whole; `query` says with what."""
+    nothing: Sequence[int] = ()
+    return AuditEvent(
+        tenant,
+        now,
+        RowIds().next(),
+        interaction,
+        200,
+        CLIENT_ID,
+        None,
+        None,
+        str(uuid.uuid4()),
+        None,
+        None,
+        None,
+        query,
+        list(nothing),
+    )
+
+
+async def keep_event(session: AsyncSession, event: AuditEvent) -> None:
+    """Put `event` into the audit within the transaction of `session`."""
+    await session.execute(insert(AuditRow).values(event._asdict()))

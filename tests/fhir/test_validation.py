@@ -329,6 +329,15 @@ def test_obs_7_compares_codings_whatever_their_order() -> None:
     assert found(other) == []
 
 
+def test_obs_7_reads_codings_with_decimals_of_any_spelling() -> None:
+    coding = b'{"code":"a","extension":[{"url":"http://example.org/a","valueDecimal":1e3}]}'
+    body = b'{"resourceType":"Observation","status":"final","valueInteger":1,"code":{"coding":[%s]},"component":[%s]}'
+
+    resource = parse(body % (coding, b'{"code":{"coding":[%s]},"valueInteger":1}' % coding))
+
+    assert issues(resource) == [("invariant", "Observation")]
+
+
 def test_an_invariant_that_fails_only_for_a_faulty_member_is_not_told() -> None:
     assert issues(patient(name=[{"period": {"start": "soon", "end": "2026"}}])) == [
         ("value", "Patient.name[0].period.start")

@@ -53,7 +53,7 @@ def test_the_tables_load_quickly_and_without_validation_machinery() -> None:
         for _ in range(3)
     )
 
-    assert seconds < 0.5, "a start should take about 50 ms; this bound leaves room for a loaded machine"
+    assert seconds < 1, "a start takes about 50 ms; the bound leaves room for a loaded machine"
 
 
 def test_resource_type_numbers_never_change() -> None:

@@ -105,7 +105,7 @@ def test_a_long_bad_text_is_refused_in_linear_time(type_name: str, text: str) ->
 
     assert not TESTS[type_name](text)
     assert len(explanation(text, type_name)[1]) < 400
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 10
 
 
 def test_a_text_over_one_megabyte_is_too_long() -> None:

@@ -40,9 +40,7 @@ def rendered(patient_ids: dict[int, str] | None = None, **changes: Any) -> dict[
 
 def references(resource: dict[str, Any]) -> list[tuple[str, str]]:
     """(reference, role) of the entities that are resources."""
-    return [
-        (entity["what"]["reference"], entity["role"]["code"]) for entity in resource["entity"] if "what" in entity
-    ]
+    return [(entity["what"]["reference"], entity["role"]["code"]) for entity in resource["entity"] if "what" in entity]
 
 
 @pytest.mark.parametrize("interaction", [*MEANINGS, "everything"])
@@ -56,6 +54,7 @@ def test_an_event_of_which_little_is_known_is_valid(absent: str) -> None:
     bare = {"client_id": None, "fhir_user": None, "source": None, "resource_type": None, "resource_id": None}
     assert validate(rendered(**{absent: None})) == []
     assert validate(rendered(**bare, version=None, patients=[], interaction="authenticate", status=401)) == []
+    assert validate(rendered(**bare, version=None, patients=[], interaction="oauth-grant", request_id="")) == []
 
 
 @given(
@@ -81,7 +80,12 @@ def test_the_event_says_who_did_what_when_and_how_it_ended() -> None:
     assert event["agent"] == [
         {
             "type": event["agent"][0]["type"],
-            "who": {"identifier": {"system": "https://bhr-api.github.io/fhir/identifier/oauth-client", "value": "bhr_client_1"}},
+            "who": {
+                "identifier": {
+                    "system": "https://bhr-api.github.io/fhir/identifier/oauth-client",
+                    "value": "bhr_client_1",
+                }
+            },
             "altId": "bhr_client_1",
             "requestor": True,
             "network": {"address": "10.0.0.1", "type": "2"},
@@ -117,7 +121,9 @@ def test_a_search_carries_its_query() -> None:
 
 
 def test_the_authorization_server_s_reason_is_no_query() -> None:
-    event = rendered(interaction="oauth-refuse", status=401, resource_type=None, resource_id=None, query="invalid_client: x")
+    event = rendered(
+        interaction="oauth-refuse", status=401, resource_type=None, resource_id=None, query="invalid_client: x"
+    )
     assert event["outcomeDesc"] == "HTTP status 401: invalid_client: x"
     assert not any("query" in entity for entity in event["entity"])
     assert event["type"]["code"] == "110114"

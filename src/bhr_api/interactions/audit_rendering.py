@@ -126,6 +126,7 @@ def audit_event(event: AuditEvent, patient_ids: Mapping[int, str], base_url: str
     """The AuditEvent of a row; `patient_ids` are the ids of its patients by self_token, as far as they are known."""
     meaning = meaning_of(event.interaction)
     recorded = instant_text(event.recorded)
+    entities = _entities(event, patient_ids)
     return {
         "resourceType": "AuditEvent",
         "id": id_of(event.event_id),
@@ -141,7 +142,8 @@ def audit_event(event: AuditEvent, patient_ids: Mapping[int, str], base_url: str
             "observer": {"identifier": {"system": "urn:ietf:rfc:3986", "value": base_url}, "display": "bhr-api"},
             "type": [_APPLICATION_SERVER.json()],
         },
-        "entity": _entities(event, patient_ids),
+        # FHIR's JSON has no empty arrays.
+        **({"entity": entities} if entities else {}),
     }
 
 
@@ -152,7 +154,10 @@ def _is_authorization(event: AuditEvent) -> bool:
 def _outcome_description(event: AuditEvent) -> str:
     # The authorization server keeps its outcome and the reason where others keep their query.
     status = f"HTTP status {event.status}"
-    return f"{status}: {event.query}" if _is_authorization(event) and event.query else status
+    if not (_is_authorization(event) and event.query):
+        return status
+    # It may quote what a client sent; datatypes.html#string has no control characters.
+    return f"{status}: " + "".join(character if character >= " " else " " for character in event.query).rstrip()
 
 
 def _agents(event: AuditEvent, base_url: str) -> list[dict[str, Any]]:
@@ -178,7 +183,7 @@ def _who(fhir_user: str, base_url: str) -> dict[str, Any]:
 
 def _entities(event: AuditEvent, patient_ids: Mapping[int, str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    if event.resource_id:
+    if event.resource_type and event.resource_id:
         found.append(_resource_entity(event))
     found += [
         _patient_entity(patient_ids.get(token))
@@ -189,7 +194,9 @@ def _entities(event: AuditEvent, patient_ids: Mapping[int, str]) -> list[dict[st
         found.append(_query_entity(event))
     elif event.resource_type and not event.resource_id:
         found.append({"type": Coded(RESOURCE_TYPE, event.resource_type, event.resource_type).json()})
-    return [*found, {"type": _OTHER.json(), "detail": [{"type": "X-Request-Id", "valueString": event.request_id}]}]
+    if event.request_id:
+        found.append({"type": _OTHER.json(), "detail": [{"type": "X-Request-Id", "valueString": event.request_id}]})
+    return found
 
 
 def _resource_entity(event: AuditEvent) -> dict[str, Any]:

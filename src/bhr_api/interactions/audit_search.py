@@ -81,8 +81,7 @@ def _parse(context: Context, request: Request, now: datetime) -> SearchQuery:
     """The query. Its criteria are in the parameters that it applied; here it is only seen that each compiles."""
     controls = [pair for pair in request.parameters if pair[0] in _CONTROLS]
     query = parse_query("AuditEvent", controls, SearchContext(context.hasher, context.base_url, now, context.lenient))
-    if len(query.sort) > 1 or any(key.code not in _SORTED_BY_TIME for key in query.sort):
-        raise UnsupportedParameterError("_sort", "audit events are sorted by date or -date")
+    _refuse_other_orders(query, lenient=context.lenient)
     criteria = []
     for name, value in request.parameters:
         if not value or name in _CONTROLS:
@@ -97,6 +96,16 @@ def _parse(context: Context, request: Request, now: datetime) -> SearchQuery:
             criteria.append((name, value))
     query.applied[:0] = criteria
     return query
+
+
+def _refuse_other_orders(query: SearchQuery, *, lenient: bool) -> None:
+    if len(query.sort) <= 1 and all(key.code in _SORTED_BY_TIME for key in query.sort):
+        return
+    if not lenient:
+        raise UnsupportedParameterError("_sort", "audit events are sorted by date or -date")
+    query.sort = ()
+    query.applied = [pair for pair in query.applied if pair[0] != "_sort"]
+    query.ignored.append("_sort")
 
 
 def _conditions(

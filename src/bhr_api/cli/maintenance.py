@@ -1,16 +1,21 @@
 """`bhr-api migrate`, `check`, `reindex`, `backup` and `restore`: the upkeep of the database."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bhr_api.cli.databases import database_of, prepare
+from bhr_api.cli.databases import database_of, opened, prepare, tenant_called
 from bhr_api.cli.failures import CommandError
-from bhr_api.cli.options import DatabaseUrl, DataDir, settings_of
+from bhr_api.cli.operator import operator_context
+from bhr_api.cli.options import DatabaseUrl, DataDir, PublicUrl, TypeNames, checked_types, settings_of
 from bhr_api.cli.progress import progress_bar
+from bhr_api.interactions import reindexing
+from bhr_api.interactions.context import Context
 from bhr_api.settings import Settings
+from bhr_api.store import audit, heavy_tokens, tenants
 from bhr_api.store import backup as backups
 from bhr_api.store.condition import Finding, examine
 from bhr_api.store.database import Database
@@ -20,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     app.command(epilog="Example: bhr-api migrate --data-dir .data")(migrate)
     app.command(epilog="Example: bhr-api check")(check)
-
+    app.command(epilog="Example: bhr-api reindex --tenant default --type Observation")(reindex)
     app.command(epilog="Example: bhr-api backup /backups/monday")(backup)
     app.command(epilog="Example: bhr-api restore /backups/monday --data-dir .restored")(restore)
 
@@ -55,6 +60,52 @@ async def _examined(dsn: str) -> list[Finding]:
             return await examine(connection)
     finally:
         await database.close()
+
+
+def reindex(
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also what this version of the program indexed itself.")
+    ] = False,
+    types: TypeNames = None,
+    tenant: Annotated[str | None, typer.Option(metavar="NAME", help="Only this tenant's.", show_default=False)] = None,
+    public_url: PublicUrl = None,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Extract the search values of stored resources anew, where an older version extracted them; the server may run."""
+    settings = settings_of(public_url=public_url, database_url=database_url, data_dir=data_dir)
+    resource_types = checked_types(types)
+    with database_of(settings) as dsn:
+        count = asyncio.run(_reindex(dsn, settings, tenant, resource_types, everything))
+    typer.echo(f"Indexed {count:,} resources anew.", err=True)
+
+
+async def _reindex(
+    dsn: str, settings: Settings, tenant: str | None, resource_types: Sequence[str], everything: bool
+) -> int:
+    done = 0
+    async with opened(dsn) as database:
+        async with database.acquire() as connection:
+            wanted = [await tenant_called(connection, tenant)] if tenant else await tenants.all_tenants(connection)
+        for row in wanted:
+            context = await operator_context(database, row.tenant, settings.base_url)
+            done += await _reindex_tenant(context, resource_types, everything)
+    return done
+
+
+async def _reindex_tenant(context: Context, resource_types: Sequence[str], everything: bool) -> int:
+    counts = await reindexing.outdated(context, resource_types, everything=everything)
+    done = 0
+    with progress_bar(f"Indexing {context.words.name}", sum(counts.values())) as report:
+        for resource_type in counts:
+            async for count in reindexing.reindex(context, resource_type, everything=everything):
+                done += count
+                report(done, resource_type)
+    async with context.database.acquire() as connection:
+        event = context.event("reindex", 200, query=f"resources={done}")
+        await audit.append(connection, [event])
+        await heavy_tokens.refresh(connection, context.tenant)
+    return done
 
 
 def backup(

@@ -7,6 +7,7 @@ import typer
 from pydantic import ValidationError
 
 from bhr_api.cli.failures import CommandError
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.settings import Settings
 
 DatabaseUrl = Annotated[
@@ -42,3 +43,17 @@ def settings_of(**given: Any) -> Settings:
         # The values are left out: one of them may be a URL with a password.
         problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
         raise CommandError(f"The settings are wrong: {'; '.join(problems)}.") from error
+
+
+TypeNames = Annotated[
+    list[str] | None,
+    typer.Option("--type", metavar="TYPE", help="Only this resource type; may be repeated.", show_default=False),
+]
+
+
+def checked_types(names: list[str] | None) -> tuple[str, ...]:
+    """The resource types that were named, or all of them. Raises CommandError."""
+    for name in names or ():
+        if name not in RESOURCE_TYPE_NUMBERS:
+            raise CommandError(f"{name!r} is no R4 resource type (names are case-sensitive).")
+    return tuple(dict.fromkeys(names)) if names else tuple(RESOURCE_TYPE_NUMBERS)

@@ -1,0 +1,101 @@
+"""reindex: extract the search values of stored resources anew, when the program has learnt to extract more or other ones.
+
+Versions, bodies and times stay as they are. Rows are locked some hundreds at a time, in the order in which writers lock
+them, so that the server may serve meanwhile.
+"""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+
+from bhr_api.fhir import json_text
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
+from bhr_api.fhir.references import parse_local
+from bhr_api.interactions.conditional import in_transaction
+from bhr_api.interactions.context import Context
+from bhr_api.resources import HOOKS
+from bhr_api.search.extract import INDEX_GENERATION, index_entry
+from bhr_api.store import versions, whole_types
+from bhr_api.store.database import Connection
+from bhr_api.store.versions import NewVersion
+from bhr_api.store.whole_types import IndexedRow
+
+BATCH = 250
+
+
+async def outdated(context: Context, resource_types: Collection[str], *, everything: bool) -> dict[str, int]:
+    """How many resources of each type are to be indexed anew: those of older programs, or `everything`."""
+    numbers = [RESOURCE_TYPE_NUMBERS[name] for name in resource_types]
+    async with context.database.acquire() as connection:
+        found = await whole_types.count_outdated(connection, context.tenant, numbers, _generation(everything))
+    return {RESOURCE_TYPES[number - 1]: count for number, count in sorted(found.items())}
+
+
+async def reindex(context: Context, resource_type: str, *, everything: bool) -> AsyncIterator[int]:
+    """Index the resources of a type anew; gives how many it did, batch by batch."""
+    after_id = ""
+    while True:
+
+        async def work(connection: Connection, after_id: str = after_id) -> list[IndexedRow]:
+            number = RESOURCE_TYPE_NUMBERS[resource_type]
+            generation = _generation(everything)
+            rows = await whole_types.lock_outdated(connection, context.tenant, number, generation, after_id, BATCH)
+            if rows:
+                await _index(context, connection, resource_type, rows)
+            return rows
+
+        rows = await in_transaction(context, work)
+        if not rows:
+            return
+        after_id = rows[-1].id
+        yield len(rows)
+
+
+def _generation(everything: bool) -> int:
+    """The generation before which a row is outdated."""
+    return INDEX_GENERATION + 1 if everything else INDEX_GENERATION
+
+
+async def _index(context: Context, connection: Connection, resource_type: str, rows: Sequence[IndexedRow]) -> None:
+    indexed = [_indexed(context, resource_type, row) for row in rows]
+    if resource_type in HOOKS:
+        await _place(context, connection, resource_type, indexed)
+    await whole_types.index_anew(connection, context.tenant, indexed)
+
+
+def _indexed(context: Context, resource_type: str, row: IndexedRow) -> NewVersion:
+    entry = index_entry(json_text.parse(row.body), context.hasher, context.base_url)
+    return NewVersion(
+        resource_type=RESOURCE_TYPE_NUMBERS[resource_type],
+        id=row.id,
+        version=row.version,
+        method=row.method,
+        index_generation=INDEX_GENERATION,
+        row_id=row.row_id,
+        self_token=entry.self_token,
+        patient=entry.patient,
+        last_updated=row.last_updated,
+        main_date=entry.main_date,
+        tokens=sorted(entry.tokens),
+        body=row.body,
+        strings=entry.strings,
+        numbers=entry.numbers,
+        dates=entry.dates,
+        ordered=sorted(entry.ordered),
+    )
+
+
+async def _place(context: Context, connection: Connection, resource_type: str, indexed: Sequence[NewVersion]) -> None:
+    """Ask the type's hook whose record each belongs to, as a write does (docs/decisions/0004-whose-record.md)."""
+    hooks = HOOKS[resource_type]
+    resources = [json_text.parse(new.body) for new in indexed]
+    wanted = [
+        {
+            reference: context.hasher.resource(local.resource_type, local.id)
+            for reference in hooks.needs(resource)
+            if (local := parse_local(reference, context.base_url)) is not None
+        }
+        for resource in resources
+    ]
+    tokens = sorted({token for one in wanted for token in one.values()})
+    known = await versions.patients_of(connection, context.tenant, tokens)
+    for new, resource, one in zip(indexed, resources, wanted, strict=True):
+        new.patient = hooks.patient(resource, {reference: known.get(token) for reference, token in one.items()})

@@ -265,3 +265,5 @@ _SERVED: Mapping[str, Served] = {
     "action": _by_meaning(_action_codings),
     "outcome": _outcome,
 }
+SERVED_PARAMETERS = frozenset({"date", "_lastUpdated", *_SERVED})
+"""The parameters that find audit events; R4's others (address, policy, ...) are refused by name."""

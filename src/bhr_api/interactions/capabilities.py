@@ -3,14 +3,16 @@
 It names nothing that the server does not do.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from bhr_api import __version__
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource
+from bhr_api.interactions.audit_parameters import SERVED_PARAMETERS
 from bhr_api.interactions.write import SERVER_WRITTEN
-from bhr_api.search.parameters import parameters_of
+from bhr_api.search.parameters import Parameter, parameters_of
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _READING = ("read", "vread", "history-instance", "history-type", "search-type")
@@ -71,15 +73,48 @@ def _security(issuer: str) -> dict[str, Any]:
     }
 
 
+def parameters_served(resource_type: str) -> Mapping[str, Parameter]:
+    """The parameters that a search of the type takes. Those of AuditEvent compile to columns of the audit table."""
+    served = parameters_of(resource_type)
+    if resource_type != "AuditEvent":
+        return served
+    return {code: parameter for code, parameter in served.items() if code in SERVED_PARAMETERS}
+
+
+def includes_of(resource_type: str) -> list[str]:
+    """The values of `_include`. Audit events are not rows of the resource table, so nothing comes with them."""
+    if resource_type in SERVER_WRITTEN:
+        return []
+    codes = [code for code, parameter in parameters_served(resource_type).items() if parameter.type == "reference"]
+    return ["*", *(f"{resource_type}:{code}" for code in codes)] if codes else []
+
+
+def reverse_includes_of(resource_type: str) -> list[str]:
+    """The values of `_revinclude`."""
+    return [] if resource_type in SERVER_WRITTEN else _reverse_includes()[resource_type]
+
+
+@cache
+def _reverse_includes() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {name: [] for name in RESOURCE_TYPES}
+    for source in RESOURCE_TYPES:
+        if source in SERVER_WRITTEN:
+            continue
+        for code, parameter in parameters_of(source).items():
+            if parameter.type == "reference":
+                for target in parameter.targets or RESOURCE_TYPES:
+                    found[target].append(f"{source}:{code}")
+    return found
+
+
 def _resource(name: str) -> dict[str, Any]:
     interactions = ("read", "search-type") if name in SERVER_WRITTEN else (*_READING, *_WRITING)
-    served = parameters_of(name)
-    references = [code for code, parameter in served.items() if parameter.type == "reference"]
     described: dict[str, Any] = {
         "type": name,
         "interaction": [{"code": code} for code in interactions],
         "searchParam": [
-            {"name": code, "definition": parameter.url, "type": parameter.type} for code, parameter in served.items()
+            {"name": code, "definition": parameter.url, "type": parameter.type}
+            for code, parameter in parameters_served(name).items()
         ],
     }
     if name not in SERVER_WRITTEN:
@@ -92,21 +127,6 @@ def _resource(name: str) -> dict[str, Any]:
             "conditionalUpdate": True,
             "conditionalDelete": "single",
             "referencePolicy": ["literal", "local"],
-            "searchRevInclude": _reverse_includes().get(name, []),
         }
-    if references:
-        described["searchInclude"] = ["*", *(f"{name}:{code}" for code in references)]
-    if not described.get("searchRevInclude", True):
-        del described["searchRevInclude"]
-    return described
-
-
-@cache
-def _reverse_includes() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {name: [] for name in RESOURCE_TYPES}
-    for source in RESOURCE_TYPES:
-        for code, parameter in parameters_of(source).items():
-            if parameter.type == "reference":
-                for target in parameter.targets or RESOURCE_TYPES:
-                    found[target].append(f"{source}:{code}")
-    return found
+    includes = {"searchInclude": includes_of(name), "searchRevInclude": reverse_includes_of(name)}
+    return described | {member: values for member, values in includes.items() if values}

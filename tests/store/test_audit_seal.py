@@ -217,3 +217,59 @@ def test_a_round_with_short_reach_passes_over_tenants_without_news(trail: Trail)
     trail.add(old)
     assert asyncio.run(two_rounds())[1] == 0
     assert len(trail.sealed()) == 1
+
+
+def test_a_tenant_that_cannot_be_sealed_holds_up_no_other(
+    trail: Trail, database_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = new_trail(database_dsn)
+    broken.add(NOW)
+    trail.add(NOW)
+
+    async def seal_or_fail(connection: Connection, tenant: int, now: datetime, lookback: timedelta) -> int:
+        if tenant == broken.tenant:
+            raise asyncpg.QueryCanceledError("canceling statement due to statement timeout")
+        return await seal(connection, tenant, now, lookback)
+
+    async def a_round() -> None:
+        database = await Database.open(trail.dsn)
+
+        async def known() -> list[int]:
+            return [broken.tenant, trail.tenant]
+
+        sealer = AuditSealer(database, known)
+        monkeypatch.setattr(audit_seal, "seal", seal_or_fail)
+        await sealer.round()
+        monkeypatch.setattr(audit_seal, "seal", seal)
+        # The one that failed is looked at again, although its events are old.
+        await sealer.round()
+        await database.close()
+
+    asyncio.run(a_round())
+    assert (len(trail.sealed()), len(broken.sealed())) == (1, 1)
+
+
+def test_a_lost_connection_ends_no_sealer(trail: Trail) -> None:
+    async def lose_it() -> bool:
+        database = await Database.open(trail.dsn, pool_size=2)
+
+        async def known() -> list[int]:
+            return [trail.tenant]
+
+        sealer = AuditSealer(database, known)
+        sealer.start()
+        await asyncio.sleep(0.2)
+        async with database.acquire() as one, database.acquire() as two:
+            pids = [one.get_server_pid(), two.get_server_pid()]
+        other = await asyncpg.connect(trail.dsn)
+        await other.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::integer[]) AS pid", pids)
+        event = trail.event()._replace(recorded=database.now(), event_id=RowIds().next())
+        await audit.append(other, [event])
+        await asyncio.sleep(2.5)
+        sealed = await other.fetchval(_ANY_LINK, trail.tenant) is not None
+        await other.close()
+        await sealer.stop()
+        await database.close()
+        return sealed
+
+    assert asyncio.run(lose_it())

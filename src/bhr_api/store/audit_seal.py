@@ -12,6 +12,7 @@ zero bytes. PostgreSQL computes this, so no row travels; anybody can compute it 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ BATCH = 10_000
 # How far back a round looks for events that were not visible to the round before, since they were not yet committed.
 LOOKBACK = timedelta(seconds=10)
 # Events that stay unsealed for longer than this will stay so: `verify` reports them.
-LONGEST_LOOKBACK = timedelta(days=1)
+LONGEST_LOOKBACK = timedelta(hours=1)
 # The stripe of the lock table that conditional writes do not use (these take 0 to 63).
 _SEALER_STRIPE = -1
 # By how much the clocks of two processes, both corrected to the database's, may differ.
@@ -146,7 +147,7 @@ class AuditSealer:
     """Seals every tenant's events in the background, each within two seconds of its commit.
 
     A usual round looks back 10 s. Every 15 s one looks back 2.5 min, which is more than a transaction may take; at the
-    start and every hour one looks back a day, for events that waited in a worker cut off from the database. Tenants
+    start and every 15 min one looks back an hour, for events that waited in a worker cut off from the database. Tenants
     without recent events cost nothing but a share in one statement a second.
     """
 
@@ -154,7 +155,7 @@ class AuditSealer:
         self._database = database
         self._tenants = tenants
         self._tiers = [
-            _Tier(LONGEST_LOOKBACK, every_seconds=3600, probes=False),
+            _Tier(LONGEST_LOOKBACK, every_seconds=900, probes=False),
             _Tier(timedelta(seconds=150), every_seconds=15, probes=True),
             _Tier(LOOKBACK, every_seconds=0, probes=True),
         ]
@@ -174,21 +175,27 @@ class AuditSealer:
     async def round(self) -> int:
         """Seal what there is to seal, and say how many events that was."""
         started = time.monotonic()
-        tier = next(tier for tier in self._tiers if tier.is_due(started))
-        sealed = 0
+        tier = next(tier for tier in self._tiers if started - tier.tried >= tier.every_seconds)
+        # Also one that fails waits for its next turn, so that it cannot keep the shorter ones from theirs.
+        tier.tried = started
+        sealed, complete = 0, True
         async with self._database.acquire() as connection:
             for tenant in await self._busy(connection, tier, started):
-                sealed += await seal(connection, tenant, self._database.now(), tier.lookback)
+                try:
+                    sealed += await seal(connection, tenant, self._database.now(), tier.lookback)
+                except asyncpg.PostgresError as error:
+                    complete = False
+                    log.warning("audit_sealing_delayed", tenant=tenant, reason=type(error).__name__)
         # A longer look back does for the shorter ones too.
-        for done in self._tiers[self._tiers.index(tier) :]:
-            done.last = started
+        for shorter in self._tiers[self._tiers.index(tier) :] if complete else ():
+            shorter.tried = shorter.done = started
         return sealed
 
     async def _busy(self, connection: Connection, tier: "_Tier", started: float) -> Sequence[int]:
         tenants = [_NO_TENANT, *await self._tenants()]
-        if not tier.probes:
+        if not tier.probes or tier.done is None:
             return tenants
-        reach = tier.lookback + timedelta(seconds=started - tier.last) + CLOCK_DIFFERENCE
+        reach = tier.lookback + timedelta(seconds=started - tier.done) + CLOCK_DIFFERENCE
         rows = await connection.fetch(_BUSY, tenants, self._database.now() - reach)
         return [row[0] for row in rows]
 
@@ -205,14 +212,12 @@ class AuditSealer:
             log.warning("audit_sealing_delayed", reason=type(error).__name__)
 
 
+@dataclass(slots=True)
 class _Tier:
-    """Rounds with one look back, at least `every_seconds` apart; `probes` if they pass over tenants without news."""
+    """Rounds with one look back; `probes` if they pass over tenants without events since the last that was `done`."""
 
-    def __init__(self, lookback: timedelta, *, every_seconds: float, probes: bool) -> None:
-        self.lookback = lookback
-        self.every_seconds = every_seconds
-        self.probes = probes
-        self.last = float("-inf")
-
-    def is_due(self, now: float) -> bool:
-        return now - self.last >= self.every_seconds
+    lookback: timedelta
+    every_seconds: float
+    probes: bool
+    tried: float = float("-inf")
+    done: float | None = None

@@ -1,5 +1,6 @@
 """The command line, `bhr-api`: one file for each group of commands (docs/command-line.md)."""
 
+import signal
 from typing import Annotated
 
 import typer
@@ -45,4 +46,6 @@ def options(
 
 def main() -> None:
     """Run the command that the arguments name."""
+    # SIGTERM ends a command as Ctrl-C does: with everything cleaned up.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -1,6 +1,7 @@
 """`bhr-api migrate`, `check`, `reindex`, `backup` and `restore`: the upkeep of the database."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,13 @@ def check(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
 
 
 def _settings_finding(settings: Settings) -> Finding:
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith("BHR_") and name.removeprefix("BHR_").lower() not in Settings.model_fields
+    )
+    if unknown:
+        return Finding("Settings", False, f"{', '.join(unknown)}: there is no such setting")
     where = "at BHR_DATABASE_URL" if settings.database_url is not None else f"embedded, in {settings.data_dir}"
     return Finding("Settings", True, f"FHIR base {settings.base_url}, database {where}")
 

@@ -54,6 +54,8 @@ def import_records(
     """
     settings = settings_of(public_url=public_url, database_url=database_url, data_dir=data_dir)
     files = files_under(path)
+    if any(file.resolve() == errors.resolve() for file in files.values()):
+        raise CommandError(f"{errors} is one of the files to import: name another one with --errors.")
     refused = RefusedResources(errors)
     started = time.monotonic()
     with database_of(settings) as dsn, progress_bar("Importing", size_of(files.values())) as report, refused:
@@ -61,7 +63,7 @@ def import_records(
     seconds = time.monotonic() - started
     typer.echo(f"Stored {stored:,} resources in {seconds:.1f} s ({stored / seconds:,.0f} a second).", err=True)
     if refused.count:
-        raise CommandError(f"{refused.count:,} resources were refused; {errors} tells which and why.")
+        raise CommandError(f"{refused.count:,} refused; {errors} tells which and why.")
 
 
 class RefusedResources:
@@ -130,13 +132,21 @@ def export(
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Write every live resource as it is stored, one file for each type, all of one moment."""
+    """Write every live resource as it is stored, one file for each type, all of one moment, into a new directory."""
     settings = settings_of(database_url=database_url, data_dir=data_dir)
+    _make_empty(directory)
     started = time.monotonic()
     with database_of(settings) as dsn:
         written = asyncio.run(_export(dsn, settings, tenant, directory, checked_types(types)))
     seconds = time.monotonic() - started
     typer.echo(f"Wrote {written:,} resources in {seconds:.1f} s ({written / seconds:,.0f} a second).", err=True)
+
+
+def _make_empty(directory: Path) -> None:
+    """What was deleted since an earlier export must not come back from files that it left."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(directory.iterdir()):
+        raise CommandError(f"{directory} is not empty; an export goes into a new or empty directory.")
 
 
 async def _export(

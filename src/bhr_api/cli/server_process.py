@@ -26,11 +26,12 @@ Preparation = Callable[[Settings, str], str]
 
 
 def run_server(settings: Settings, preparation: Preparation) -> None:
-    """Serve until SIGTERM or SIGINT, on a migrated database, which is stopped afterwards if it is the embedded one."""
+    """Serve until SIGTERM or SIGINT, both KeyboardInterrupt here, on a migrated database.
+
+    The embedded one is started before and stopped after it.
+    """
     settings = _with_free_port(settings)
     configure_logging(settings.log_format)
-    # SIGTERM ends what is under way as Ctrl-C does: with everything cleaned up.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with _database(settings) as dsn:
             asyncio.run(prepare(dsn))

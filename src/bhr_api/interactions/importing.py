@@ -19,6 +19,7 @@ from bhr_api.interactions.write import SERVER_WRITTEN, Change, apply, check_reso
 from bhr_api.store.database import Connection
 
 BATCH = 250
+_PAUSE_EVERY = 10
 # Bundles that carry resources; one of another type (document, message, ...) is itself the record.
 CARRIED_OUT = frozenset({"transaction", "batch"})
 OPENED = frozenset({"collection", "searchset"})
@@ -83,8 +84,9 @@ class Importer:
         if key in self._waiting or len(self._waiting) >= BATCH:
             await self._store_waiting()
         self._waiting[key] = (place, change)
-        # The batch before is on its way to the database meanwhile.
-        await asyncio.sleep(0)
+        if len(self._waiting) % _PAUSE_EVERY == 0:
+            # The batch before is on its way to the database, which wants a word now and then.
+            await asyncio.sleep(0)
 
     async def _store_waiting(self) -> None:
         if self._storing is not None:

@@ -188,6 +188,9 @@ NARRATIVES = [
     _story("internal-entity", '<!DOCTYPE div [<!ENTITY a "b">]>' + xhtml("&a;")),
     _story("empty-div", xhtml("")),
     _story("only-whitespace", xhtml(" \n <p> </p>")),
+    _story("element-in-capitals", xhtml('a<IMG src="a.png"/>')),
+    _story("unknown-attribute", xhtml('<p foo="a">b</p>')),
+    _story("style-with-a-script", xhtml('<p style="background: url(javascript:alert(1))">a</p>')),
     _story("control-character-reference", xhtml("a&#1;b")),
 ]
 
@@ -198,4 +201,12 @@ CONTENT = [
     *NARRATIVES,
     broken("code-in-an-entry", bundle("collection", {"resource": patient(gender="m")}), "code-invalid",
            "Bundle.entry[0].resource.gender"),
+    broken("ref-1-in-an-entry", bundle("collection", {"resource": _HELD}), "invariant not-found value",
+           "Bundle.entry[0].resource.subject", "Bundle.entry[0].resource.subject.reference"),
+    broken("dom-3-in-an-entry", bundle("collection", {"resource": observation(contained=[patient(id="p")])}),
+           "invariant", "Bundle.entry[0].resource", "Bundle.entry[0].resource.contained[0]"),
+    broken("contained-ids-twice", {**_HELD, "contained": [patient(id="p"), patient(id="p")]}, "value invariant",
+           "Observation.contained[1].id", "Observation.contained[1]", "Observation.contained[0].id", "Observation"),
+    broken("element-id-with-a-space", patient(name=[{"id": "a b", "family": "A"}]), "value", "Patient.name[0].id"),
+    broken("language-that-is-no-tag", patient(language="not a language"), "code-invalid value", "Patient.language"),
 ]  # fmt: skip

@@ -182,6 +182,24 @@ _RESOURCES: dict[str, Resource | str] = {
     "narrative-with-a-prefix-free-language": patient(
         text=narrative('<div xmlns="http://www.w3.org/1999/xhtml" lang="en" xml:lang="en"><p>a</p></div>')
     ),
+    "contained-in-an-entry": bundle(
+        "collection", {"resource": observation(subject={"reference": "#p"}, contained=[patient(id="p")])}
+    ),
+    "contained-in-a-parameter": {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "a", "resource": observation(subject={"reference": "#p"}, contained=[patient(id="p")])}],
+    },
+    "deletion-in-a-history": bundle(
+        "history",
+        {
+            "fullUrl": "http://example.org/Patient/a",
+            "request": {"method": "DELETE", "url": "Patient/a"},
+            "response": {"status": "204"},
+        },
+    ),
+    "narrative-with-a-comment": patient(text=narrative(xhtml("<!-- a -->b"))),
+    "mime-type-with-a-parameter": document_reference(contentType="text/plain; charset=utf-8", url="http://example.org"),
+    "language-with-a-region": patient(language="de-CH"),
     "bundle-without-entries": bundle("searchset", total=0),
     "batch-entry-with-only-a-request": bundle("batch", {"request": {"method": "GET", "url": "Patient/a"}}),
     "history-of-one-resource": bundle(

@@ -1,30 +1,31 @@
 """The application: FastAPI for OAuth, discovery, documents and operations, with the FHIR endpoint beside it."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
-from bhr_api import __version__
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.interactions.tenants import TenantRegistry
+from bhr_api.openapi import document
+from bhr_api.rest import rest_application
+from bhr_api.routers.cross_origin import CrossOrigin, RegisteredOrigins
 from bhr_api.routers.discovery import PATH as DISCOVERY_PATH
-from bhr_api.routers.discovery import discovery_router
+from bhr_api.routers.documents import documents_router
 from bhr_api.routers.fhir import FHIRApplication, Limits
-from bhr_api.routers.oauth import oauth_router
-from bhr_api.routers.operations import operations_router
-from bhr_api.routers.requests import Headers, Receive, Scope, Send
+from bhr_api.routers.requests import Receive, Scope, Send
 from bhr_api.settings import Settings
 from bhr_api.store.audit import AuditTrail, ensure_partitions
 from bhr_api.store.database import Database
 from bhr_api.store.migrations import sqlalchemy_url
 from bhr_api.store.row_ids import RowIds
-from bhr_api.telemetry import metrics, observe_request
+from bhr_api.telemetry import observe_request
 
 _CLOCK_SECONDS = 60.0
 # OAuth's library speaks SQLAlchemy; token requests are few, and hold no other connection meanwhile.
@@ -45,14 +46,6 @@ class Application:
             sqlalchemy_url(dsn), pool_size=_OAUTH_POOL, max_overflow=0, pool_timeout=settings.pool_wait_seconds
         )
         self._engine = engine
-        self.rest = FastAPI(
-            title="bhr_api",
-            version=__version__,
-            docs_url=None,
-            redoc_url=None,
-            openapi_url=None,
-            lifespan=self._lifespan,
-        )
         sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(engine, expire_on_commit=False)
         server = AuthorizationServer(
             public_url=settings.issuer,
@@ -60,11 +53,18 @@ class Application:
             audit=audit_into_table(self.row_ids, self._now),
             clock=self._now,
         )
-        self.rest.include_router(oauth_router(server, _request_id))
-        self.rest.include_router(discovery_router(settings.issuer))
-        self.rest.include_router(operations_router(self._get_database, lambda: self.is_stopping, metrics))
+        self.rest = rest_application(
+            server, settings.issuer, self._get_database, lambda: self.is_stopping, self._lifespan
+        )
+        self.rest.include_router(documents_router(lambda: json.dumps(document(settings), ensure_ascii=False).encode()))
+        self._origins = RegisteredOrigins(settings.cors_origins)
+        self._door = CrossOrigin(self._route, self._origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or run the lifespan."""
+        await self._door(scope, receive, send)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a request where it belongs."""
         if scope["type"] == "http" and self._fhir is not None:
             path = scope["path"]
@@ -105,6 +105,8 @@ class Application:
         )
         audit.start()
         tenants.start()
+        await self._origins.reload(database)
+        self._origins.start(database)
         upkeep = asyncio.create_task(_keep_up(database))
         try:
             yield
@@ -112,6 +114,7 @@ class Application:
             self.is_stopping = True
             upkeep.cancel()
             await asyncio.gather(upkeep, return_exceptions=True)
+            await self._origins.stop()
             await tenants.stop()
             await audit.stop()
             await database.close()
@@ -125,7 +128,3 @@ async def _keep_up(database: Database) -> None:
             await database.set_clock(connection)
             await ensure_partitions(connection, database.now())
         await asyncio.sleep(_CLOCK_SECONDS)
-
-
-def _request_id(request: Request) -> str:
-    return Headers(request.scope).request_id()

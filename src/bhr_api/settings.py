@@ -1,10 +1,14 @@
 """Settings: environment variables with the prefix BHR_, or a .env file; docs/settings.md explains each."""
 
+import re
 from pathlib import Path
+from typing import Annotated
 
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.ASCII)
 
 
 class Settings(BaseSettings):
@@ -31,7 +35,23 @@ class Settings(BaseSettings):
     request_timeout_seconds: float = Field(60.0, gt=0, description="How long a request may take to arrive.")
     shutdown_seconds: float = Field(30.0, gt=0, description="How long requests in flight may take at the end.")
     lenient: bool = Field(False, description="Ignore unknown search parameters without being asked to.")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Browser origins that may call besides those that clients register, separated by commas."
+    )
     log_format: str = Field("json", pattern="^(json|console)$", description="json or console.")
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: object) -> object:
+        """Origins as RFC 6454 §6.2 writes them: scheme, host and port, in lower case."""
+        given = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            return given
+        origins = tuple(str(origin).rstrip("/").lower() for origin in given)
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; one looks like https://app.example.org")
+        return origins
 
     @property
     def issuer(self) -> str:

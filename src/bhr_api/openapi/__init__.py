@@ -1,0 +1,125 @@
+"""The OpenAPI 3.1 document: FastAPI's own part, and /fhir as its URL grammar and the definitions of R4 make it.
+
+OpenAPI Specification 3.1.1; docs/openapi.md tells what the schemas hold and what they cannot.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from bhr_api.auth.audit import AuthorizationEvent
+from bhr_api.auth.authorization_server import AuthorizationServer
+from bhr_api.openapi.answers import (
+    bundle_schemas,
+    example_components,
+    header_components,
+    response_components,
+    searchset_schema,
+)
+from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
+from bhr_api.openapi.operations import tags, type_paths
+from bhr_api.openapi.schemas import type_schemas
+from bhr_api.openapi.search_parameters import control_parameters, form_schemas, search_form, type_parameters
+from bhr_api.openapi.system import TAG, parameter_components, system_paths
+from bhr_api.rest import rest_application
+from bhr_api.settings import Settings
+
+Document = dict[str, Any]
+
+_DESCRIPTION = """\
+Behavioral-health records over FHIR R4 (4.0.1) and SMART on FHIR: care plans, goals, observations, screening scores,
+notes, incidents and consents.
+
+Get an access token at `/oauth/token` (client credentials) and send it as `Authorization: Bearer <token>`. Every refusal
+under `/fhir` is an `OperationOutcome` that says what was wrong, where, and what would be right.
+
+Each resource type of behavioral health has a section with its schema and search parameters; all other R4 types are
+served by the same interactions, under *Any resource type*."""
+
+
+def document(settings: Settings) -> Document:
+    """The document of a server with these settings; nothing but its address depends on them."""
+    rest = _rest_document(settings.issuer)
+    types = list(DOCUMENTED_TYPES)
+    paths = rest["paths"] | system_paths()
+    for name in types:
+        paths |= type_paths(name)
+    paths |= type_paths(None)
+    components = rest.get("components", {})
+    return {
+        "openapi": "3.1.0",
+        "info": rest["info"]
+        | {"description": _DESCRIPTION, "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"}},
+        "servers": [{"url": settings.issuer}],
+        "security": [{"oauth2": []}, {"bearer": []}],
+        "tags": [{"name": TAG, "description": "The whole server."}, *tags()],
+        "paths": paths,
+        "components": {
+            "securitySchemes": _security_schemes(settings.issuer),
+            "parameters": _parameters(types),
+            "headers": header_components(),
+            "responses": response_components(),
+            "examples": example_components(),
+            "schemas": components.get("schemas", {}) | _schemas(types),
+        },
+    }
+
+
+def _schemas(types: list[str]) -> dict[str, Any]:
+    searchsets = {f"{name}Searchset": searchset_schema(name) for name in types}
+    forms = {f"{name}Search": search_form(name) for name in types}
+    any_form = {"type": "object", "additionalProperties": {"type": "string"}}
+    resources = type_schemas([*types, "OperationOutcome"])
+    return resources | bundle_schemas() | searchsets | form_schemas() | forms | {"AnySearch": any_form}
+
+
+def _parameters(types: list[str]) -> dict[str, Any]:
+    found = parameter_components() | control_parameters()
+    for name in types:
+        found |= type_parameters(name)
+    return found
+
+
+def _security_schemes(issuer: str) -> dict[str, Any]:
+    scopes = {
+        "system/*.rs": "Read and search everything.",
+        "system/*.cruds": "Do everything.",
+    }
+    flow = {"tokenUrl": f"{issuer}/oauth/token", "scopes": scopes}
+    return {
+        "oauth2": {
+            "type": "oauth2",
+            "description": "SMART Backend Services; scopes are `system/Type.cruds`, as few types and letters as need be.",
+            "flows": {"clientCredentials": flow},
+        },
+        "bearer": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An access token, such as `bhr-api token` prints.",
+        },
+    }
+
+
+def _rest_document(issuer: str) -> Document:
+    """What FastAPI says of its routes, which are open to everybody or authenticate clients themselves."""
+    # Nothing is served here: the routes are only read.
+    server = AuthorizationServer(public_url=issuer, sessions=async_sessionmaker(), audit=_no_audit, clock=_no_time)
+    rest = rest_application(server, issuer, _never, lambda: False).openapi()
+    for item in rest["paths"].values():
+        for operation in item.values():
+            operation["security"] = []
+    return rest
+
+
+async def _no_audit(event: AuthorizationEvent, session: AsyncSession) -> None:
+    del event, session
+    _never()
+
+
+def _never() -> NoReturn:
+    raise AssertionError("the routes of a document are not served")
+
+
+def _no_time() -> datetime:
+    return datetime.fromtimestamp(0, UTC)

@@ -98,7 +98,7 @@ def test_an_event_of_an_open_transaction_waits_for_its_commit(trail: Trail) -> N
 
 def test_what_piled_up_while_no_sealer_ran_is_sealed_in_batches(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_seal, "BATCH", 10)
-    monkeypatch.setattr(audit_seal, "_SEAL", audit_seal._SEAL.replace("LIMIT 10000", "LIMIT 10"))
+    monkeypatch.setattr(audit_seal, "_SEAL", audit_seal._SEAL.replace("10000", "10"))
     events = trail.add(*(NOW + timedelta(minutes=n) for n in range(25)))
     assert trail.seal(NOW + timedelta(hours=9)) == 25
     assert [len(link["events"]) for link in trail.links()] == [10, 10, 5]
@@ -107,7 +107,7 @@ def test_what_piled_up_while_no_sealer_ran_is_sealed_in_batches(trail: Trail, mo
 
 def test_a_sealer_that_stopped_between_batches_is_taken_up(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_seal, "BATCH", 10)
-    monkeypatch.setattr(audit_seal, "_SEAL", audit_seal._SEAL.replace("LIMIT 10000", "LIMIT 10"))
+    monkeypatch.setattr(audit_seal, "_SEAL", audit_seal._SEAL.replace("10000", "10"))
     trail.add(*(NOW + timedelta(minutes=n) for n in range(25)))
 
     async def one_batch(connection: Connection) -> int:

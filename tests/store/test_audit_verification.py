@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bhr_api.store import audit_verification
+from bhr_api.store import audit, audit_reading, audit_verification
 from bhr_api.store.audit_seal import LONGEST_LOOKBACK
 from bhr_api.store.audit_verification import Fault, Head, VerificationReport, verify
 from tests.store.audit_trail import NOW, Trail, new_trail
@@ -169,8 +169,17 @@ def test_what_the_retention_let_go_is_left_out(trail: Trail) -> None:
 
 
 def test_a_long_trail_is_looked_at_part_by_part(trail: Trail, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = audit_verification._GROUP.replace("LIMIT 100", "LIMIT 3").replace("<= 50000", "<= 6")
+    small = audit_verification._GROUP.replace("LIMIT 300", "LIMIT 3").replace("<= 100000", "<= 6")
     monkeypatch.setattr(audit_verification, "_GROUP", small)
     assert report_on(trail).events == 12
     tamper(trail, "UPDATE audit_event SET status = 404 WHERE event_id = $2", trail.links()[2]["events"][0])
     assert faults_of(trail) == [("changed", 3)]
+
+
+def test_an_event_of_a_machine_with_a_wrong_clock_is_found(trail: Trail) -> None:
+    event = trail.event(NOW)._replace(recorded=NOW + timedelta(minutes=10))
+    trail.run(lambda connection: audit.append(connection, [event]))
+    assert trail.seal(NOW + timedelta(minutes=10)) == 1
+    assert trail.seal(NOW + timedelta(minutes=10)) == 0
+    assert report_on(trail).is_intact
+    assert trail.run(lambda connection: audit_reading.find(connection, trail.tenant, event.event_id)) == event

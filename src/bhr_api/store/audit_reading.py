@@ -16,10 +16,10 @@ from bhr_api.store.row_ids import EPOCH_MILLISECONDS
 from bhr_api.store.sql import Binder, all_of, any_of
 from bhr_api.store.versions import DELETE
 
-# An event id holds its process's time, `recorded` the database's. They are this near even where a clock is badly set.
-CLOCK_TOLERANCE = timedelta(minutes=1)
-# Where clocks are right, this finds the row among far fewer.
-_CLOSE = timedelta(seconds=1)
+# An event id holds its machine's time, `recorded` the database's. They are this near even where a clock is badly set.
+CLOCK_TOLERANCE = timedelta(minutes=15)
+# Where clocks are right, these find the row among far fewer.
+_NEARNESS = (timedelta(seconds=1), timedelta(minutes=1), CLOCK_TOLERANCE)
 _MILLISECOND_SHIFT = 22
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=EPOCH_MILLISECONDS)
 _ID = re.compile(r"0|[1-9a-z][0-9a-z]{0,12}", re.ASCII)
@@ -62,6 +62,11 @@ def instant_of(event_id: int) -> datetime:
     return from_milliseconds(event_id >> _MILLISECOND_SHIFT)
 
 
+def first_id_at(instant: datetime) -> int:
+    """The smallest number that can be made at `instant`."""
+    return max(0, to_milliseconds(instant)) << _MILLISECOND_SHIFT
+
+
 def to_milliseconds(instant: datetime) -> int:
     """Milliseconds since the row ids' epoch."""
     return (instant - _EPOCH) // timedelta(milliseconds=1)
@@ -81,7 +86,7 @@ _FIND = f"""
 async def find(connection: Connection, tenant: int, event_id: int) -> AuditEvent | None:
     """The event of that number."""
     made_at = instant_of(event_id)
-    for around in (_CLOSE, CLOCK_TOLERANCE):
+    for around in _NEARNESS:
         row = await connection.fetchrow(_FIND, tenant, made_at - around, made_at + around, event_id)
         if row is not None:
             return AuditEvent(*row)

@@ -22,7 +22,7 @@ import structlog
 from bhr_api.errors import RefusalError
 from bhr_api.fhir.dates import BEGINNING
 from bhr_api.store.audit import AuditEvent
-from bhr_api.store.audit_reading import CLOCK_TOLERANCE, instant_of
+from bhr_api.store.audit_reading import CLOCK_TOLERANCE, find, first_id_at, instant_of
 from bhr_api.store.database import Connection, Database
 
 log = structlog.get_logger(__name__)
@@ -72,12 +72,19 @@ _LAST = """
 """
 # Walks the key backwards and stops at the first link that is too old to hold an event of the window.
 _FLOOR = "SELECT sequence FROM audit_seal WHERE tenant = $1 AND sealed_at < $2 ORDER BY sequence DESC LIMIT 1"
+# Beyond `window_end` there is nothing for this batch, however much has piled up.
 _SEAL = f"""
     WITH sealed AS MATERIALIZED (
-        SELECT unnest(s.events) AS event_id FROM audit_seal s WHERE s.tenant = $1 AND s.sequence > $5
+        SELECT event_id FROM audit_seal s, unnest(s.events) AS event_id
+        WHERE s.tenant = $1 AND s.sequence > $5 AND event_id >= $7
+    ), window_end AS MATERIALIZED (
+        SELECT max(recorded) AS recorded FROM (
+            SELECT e.recorded FROM audit_event e WHERE e.tenant = $1 AND e.recorded >= $4
+            ORDER BY e.recorded, e.event_id LIMIT (SELECT count(*) FROM sealed) + {BATCH}
+        ) AS oldest
     ), fresh AS (
         SELECT e.* FROM audit_event e
-        WHERE e.tenant = $1 AND e.recorded >= $4
+        WHERE e.tenant = $1 AND e.recorded >= $4 AND e.recorded <= (SELECT recorded FROM window_end)
             AND NOT EXISTS (SELECT 1 FROM sealed WHERE sealed.event_id = e.event_id)
         ORDER BY e.recorded, e.event_id LIMIT {BATCH}
     ), batch AS (
@@ -118,24 +125,27 @@ async def _lock(connection: Connection, tenant: int) -> bool:
 async def _seal_batch(connection: Connection, tenant: int, now: datetime, lookback: timedelta) -> int:
     found = await connection.fetchrow(_LAST, tenant)
     last = None if found is None else _Last(*found)
-    since = _horizon(last, lookback)
+    since = await _horizon(connection, tenant, last, lookback)
     floor = 0 if last is None else await connection.fetchval(_FLOOR, tenant, since - CLOCK_DIFFERENCE) or 0
     # Statistics never know the newest rows. Believing in one, the planner would compare each with each.
     await connection.execute("SET LOCAL enable_nestloop = off")
     sequence, sealed_at, previous = (
         (1, now, BEFORE_THE_FIRST) if last is None else (last.sequence + 1, max(now, last.sealed_at), last.hash)
     )
-    return await connection.fetchval(_SEAL, tenant, sequence, sealed_at, since, floor, previous) or 0
+    first_id = 0 if last is None else first_id_at(since - CLOCK_TOLERANCE)
+    return await connection.fetchval(_SEAL, tenant, sequence, sealed_at, since, floor, previous, first_id) or 0
 
 
-def _horizon(last: _Last | None, lookback: timedelta) -> datetime:
+async def _horizon(connection: Connection, tenant: int, last: _Last | None, lookback: timedelta) -> datetime:
     """Before this every event is sealed, or its transaction has taken longer than `lookback`."""
     if last is None:
         return BEGINNING
     if last.events < BATCH:
         return last.sealed_at - lookback
     # A full batch took the oldest events and left newer ones behind.
-    return min(last.sealed_at, instant_of(last.newest) - CLOCK_TOLERANCE) - lookback
+    newest = await find(connection, tenant, last.newest)
+    recorded = instant_of(last.newest) - CLOCK_TOLERANCE if newest is None else newest.recorded
+    return min(last.sealed_at, recorded) - lookback
 
 
 # Events of requests that name no tenant that exists are kept under this number.

@@ -6,7 +6,7 @@ row could remove the newest links, or make the whole chain anew.
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from bhr_api.fhir.dates import BEGINNING
@@ -15,8 +15,8 @@ from bhr_api.store.audit_seal import BEFORE_THE_FIRST, CLOCK_DIFFERENCE, LINE, L
 from bhr_api.store.database import Connection
 
 # Links and events that are looked at together; they bound the memory of a verification.
-_LINKS = 100
-_EVENTS = 50_000
+_LINKS = 300
+_EVENTS = 100_000
 _LISTED_PER_FAULT = 100
 MAXIMUM_FAULTS = 1000
 
@@ -195,9 +195,17 @@ async def _groups(connection: Connection, tenant: int, since: datetime) -> Async
 async def _links(
     connection: Connection, sql: str, tenant: int, group: _Group, counted: datetime, reached: datetime
 ) -> list[_Link]:
-    start, end = instant_of(group.lowest) - CLOCK_TOLERANCE, instant_of(group.highest) + CLOCK_TOLERANCE
-    rows = await connection.fetch(sql, tenant, group.after, group.last, start, end, counted, reached, BEFORE_THE_FIRST)
-    return [_Link(*row) for row in rows]
+    links: list[_Link] = []
+    # The time in an event id is seldom far from the recorded one: look further only if something is missing.
+    for around in (timedelta(minutes=1), CLOCK_TOLERANCE):
+        start, end = instant_of(group.lowest) - around, instant_of(group.highest) + around
+        rows = await connection.fetch(
+            sql, tenant, group.after, group.last, start, end, counted, reached, BEFORE_THE_FIRST
+        )
+        links = [_Link(*row) for row in rows]
+        if not any(link.missing for link in links):
+            break
+    return links
 
 
 def _faults_of(link: _Link) -> list[Fault]:

@@ -183,7 +183,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "goal": _reference("goal"),
         "identifier": _IDENTIFIER,
         "instantiates-uri": _uri("instantiatesUri"),
-        "intent": _code("intent", "care-plan-intent"),
+        "intent": _code("intent", "request-intent"),
         "patient": _reference("subject", "Patient"),
         "status": _code("status", "request-status"),
         "subject": _reference("subject"),

@@ -7,8 +7,9 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
-# Open ends of periods. PostgreSQL's infinities stay free to mean "no date at all".
-BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+# Open ends of periods, and the bounds of what can be told apart. A microsecond after the first instant of year 1, because that
+# instant itself is how the database driver writes -infinity, which means "no date at all".
+BEGINNING = datetime(1, 1, 1, 0, 0, 0, 1, tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 _DATE = re.compile(
@@ -55,7 +56,7 @@ def interval_of(text: str) -> Interval:
 
 
 def _months(year: int, month: int | None) -> Interval:
-    start = datetime(year, month or 1, 1, tzinfo=UTC)
+    start = max(BEGINNING, datetime(year, month or 1, 1, tzinfo=UTC))
     if month is None:
         return start, FOREVER if year == 9999 else datetime(year + 1, 1, 1, tzinfo=UTC)
     if (year, month) == (9999, 12):
@@ -86,7 +87,7 @@ def _span(hour: str | None, second: str | None, fraction: str | None) -> timedel
 
 def _clamped(start: datetime, span: timedelta) -> Interval:
     try:
-        begin = start.astimezone(UTC)
+        begin = max(BEGINNING, start.astimezone(UTC))
     except OverflowError:
         begin = BEGINNING if start.year == 1 else FOREVER
     try:

@@ -64,14 +64,23 @@ def index_entry(resource: Resource, hasher: TokenHasher, base_url: str) -> Index
         hasher.resource(resource_type, resource["id"]),
         tuple(hasher.resource("Patient", id) for id in patients_of(resource, base_url)),
     )
-    for parameter, extract, index, present in _plan(resource_type, hasher):
+    for parameter, extract, leave, present in _plan(resource_type, hasher):
         values = extract(resource)
         if not values:
             continue
+        if leave is None:
+            composite.index(parameter, values, resource, entry)
+            continue
         if present is not None:
             entry.tokens.add(present)
-        if index is None:
-            composite.index(parameter, values, resource, entry)
-        else:
-            index(parameter, values, entry)
+        leave(parameter, values, entry)
+    if entry.patient is None:
+        _mark_foreign_patient(resource, entry)
     return entry
+
+
+def _mark_foreign_patient(resource: Resource, entry: IndexEntry) -> None:
+    """A patient of another server, or one named by an identifier only, is in no patient column; `:missing` asks for it."""
+    parameter = parameters_of(entry.resource_type).get("patient")
+    if parameter is not None and parameter.made_of and parameter.extract(resource):
+        entry.tokens.add(entry.hasher.present(entry.resource_type, "patient"))

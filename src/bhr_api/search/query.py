@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
-from bhr_api.search.criteria import AnyToken, Criterion, Not, Written, either
+from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, Not, Written, either
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.include import Include, parse_include
 from bhr_api.search.order import SortKey, parse_sort
@@ -189,8 +189,6 @@ def _missing(parameter: Parameter, value: str, hasher: TokenHasher) -> Criterion
     """`:missing` (search.html#modifiers): true finds rows without a value."""
     if value not in ("true", "false"):
         raise InvalidParameterError(f"{parameter.code}:missing", value, "it is true or false")
-    if parameter.type == "composite":
-        raise UnsupportedParameterError(f"{parameter.code}:missing", "ask for the missing part by its own parameter")
     present = _present(parameter, hasher)
     return Not(present) if value == "true" else present
 
@@ -198,10 +196,15 @@ def _missing(parameter: Parameter, value: str, hasher: TokenHasher) -> Criterion
 def _present(parameter: Parameter, hasher: TokenHasher) -> Criterion:
     if parameter.code in ROW_PARAMETERS or parameter.is_mandatory:
         return Written(lambda _row, _binder: "TRUE")
-    if parameter.is_patient:
-        return Written(lambda row, _binder: f"{row}.patient IS NOT NULL")
-    codes = parameter.made_of or (parameter.code,)
-    return AnyToken(tuple(hasher.present(parameter.resource_type, code) for code in codes))
+    if parameter.is_patient and parameter.made_of:
+        elsewhere = AnyToken((hasher.present(parameter.resource_type, parameter.code),))
+        return Either([Written(lambda row, _binder: f"{row}.patient IS NOT NULL"), elsewhere])
+    served = parameters_of(parameter.resource_type)
+    if parameter.made_of:
+        return either([_present(served[code], hasher) for code in parameter.made_of])
+    if parameter.is_composite_of_resource:
+        return Both([_present(served[part.code], hasher) for part in parameter.components])
+    return AnyToken((hasher.present(parameter.resource_type, parameter.code),))
 
 
 def _matching(parameter: Parameter, modifier: str | None, values: list[str], context: SearchContext) -> Criterion:
@@ -211,7 +214,8 @@ def _matching(parameter: Parameter, modifier: str | None, values: list[str], con
         return _matching_parts([served[code] for code in parameter.made_of], modifier, values, context)
     if parameter.code == "_id":
         ids = [unescape(value) for value in values]
-        return Written(lambda row, binder: _id_condition(row, ids, binder))
+        found: Criterion = Written(lambda row, binder: _id_condition(row, ids, binder))
+        return Not(found) if modifier == "not" else found
     if parameter.code == "_lastUpdated":
         return date.last_updated(values, now)
     match parameter.type:

@@ -34,6 +34,8 @@ def index(parameter: Parameter, elements: list[TypedValue], resource: Resource, 
 
 def _index_element(parameter: Parameter, element: dict[str, Any], resource: Resource, entry: IndexEntry) -> None:
     first, *others = parameter.components
+    if all(part.extract(element, resource) for part in parameter.components):
+        entry.tokens.add(entry.hasher.present(parameter.resource_type, parameter.code))
     forms = list(_forms(first, first.extract(element, resource), entry.hasher, entry.base_url))
     if others[0].type not in _NUMERIC:
         values = others[0].extract(element, resource)

@@ -86,7 +86,8 @@ def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> 
 def parse_date(parameter: str, text: str, now: datetime) -> AskedDate:
     """The date that a query value asks for.
 
-    search.html#prefix, ap: the range is widened on both sides by 10 % of its distance from now.
+    search.html#prefix, ap: the range is widened on both sides by 10 % of its distance from now, which is nothing while it
+    holds now.
     """
     prefix, date = split_prefix(text)
     try:
@@ -94,7 +95,7 @@ def parse_date(parameter: str, text: str, now: datetime) -> AskedDate:
     except ValueError as error:
         raise InvalidParameterError(parameter, text, str(error)) from error
     if prefix == "ap":
-        gap = abs(now - low) / 10
+        gap = max(low - now, now - high, timedelta()) / 10
         low, high = _moved(low, -gap), _moved(high, gap)
     return AskedDate(prefix, low, high)
 

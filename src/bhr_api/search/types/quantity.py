@@ -20,6 +20,9 @@ from bhr_api.search.types.token import TypedValue
 
 MODIFIERS: frozenset[str] = frozenset()
 
+# datatypes.html#Money: the currency is a code of ISO 4217.
+_CURRENCIES = "urn:iso:std:iso:4217"
+
 Ranged = tuple[int, Decimal, Decimal]
 
 
@@ -35,7 +38,7 @@ def ranges(values: list[TypedValue], hasher: TokenHasher) -> Iterator[Ranged]:
         if not isinstance(value, dict):
             continue
         if type_code == "Money":
-            value = {"value": value.get("value"), "code": value.get("currency")}
+            value = {"value": value.get("value"), "code": value.get("currency"), "system": _CURRENCIES}
         low, high, unit = _range(value, type_code)
         if low is None or high is None:
             continue

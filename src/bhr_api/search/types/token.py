@@ -86,7 +86,7 @@ def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Crite
 
 def _under_implied_system(parameter: Parameter, value: str, hasher: TokenHasher) -> int | None:
     """What `system|code` asks of `code` elements, whose system is implied."""
-    system, code = split_pipes(value)
+    system, code, *_ = [*split_pipes(value), ""]
     if not system or system not in implied_systems(parameter.resource_type, parameter.code):
         return None
     if not code:

@@ -108,4 +108,6 @@ def run(settings: Settings, dsn: str) -> None:
 def _environment(settings: Settings) -> dict[str, str]:
     """The settings as the variables that worker processes read."""
     values = settings.model_dump(exclude={"database_url"}, exclude_none=True)
-    return {f"BHR_{name.upper()}": str(value) for name, value in values.items()}
+    return {
+        f"BHR_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value) for name, value in values.items()
+    }

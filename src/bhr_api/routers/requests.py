@@ -1,5 +1,6 @@
 """What an HTTP request says: headers, preferences, formats and the bounded body (FHIR R4, http.html#general)."""
 
+import itertools
 import re
 import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,6 +16,8 @@ FHIR_JSON = "application/fhir+json"
 _JSON_TYPES = frozenset({FHIR_JSON, "application/json", "text/json", "application/json+fhir"})
 _ANY_JSON = frozenset({*_JSON_TYPES, "*/*", "application/*", "text/*"})
 _FORM = "application/x-www-form-urlencoded"
+_PROCESS = secrets.token_hex(6)
+_NUMBERS = itertools.count(1)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 
@@ -40,7 +43,7 @@ class Headers:
     def request_id(self) -> str:
         """The client's own X-Request-Id if it is well formed, else a new one."""
         sent = self.get(b"x-request-id")
-        return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
+        return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else f"{_PROCESS}-{next(_NUMBERS):x}"
 
     def prefers(self) -> dict[str, str]:
         """The preferences of `Prefer` (RFC 7240): return, handling, ..."""

@@ -3,7 +3,6 @@
 An interaction acquires one connection, never a second while it holds one: that is how other servers came to hang.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -87,7 +86,9 @@ class Database:
         Raises OverloadedError when none comes free in time, and TooCostlyError when a statement runs into its limit.
         """
         try:
-            connection = await self.pool.acquire(timeout=self._wait_seconds)
+            # With a connection at hand there is no wait to bound, and the timer would cost more than the hand-over.
+            is_waiting = self.pool.get_idle_size() == 0
+            connection = await self.pool.acquire(timeout=self._wait_seconds if is_waiting else None)
         except (TimeoutError, OSError, asyncpg.TooManyConnectionsError, *_CONNECTION_LOST) as error:
             raise OverloadedError("The server is busy; try again shortly.") from error
         started = time.perf_counter()
@@ -101,7 +102,7 @@ class Database:
             raise OverloadedError("The connection to the database was lost; try again shortly.") from error
         finally:
             self.busy_seconds += time.perf_counter() - started
-            await asyncio.shield(self.pool.release(connection))
+            await self.pool.release(connection)
 
     async def set_clock(self, connection: Connection) -> None:
         """Measure how far the database's clock is from ours; `now` is corrected by it."""

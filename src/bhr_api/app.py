@@ -1,6 +1,5 @@
 """The application: FastAPI for OAuth, discovery, documents and operations, with the FHIR endpoint beside it."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,13 +20,14 @@ from bhr_api.routers.documents import documents_router
 from bhr_api.routers.fhir import FHIRApplication, Limits
 from bhr_api.routers.requests import Receive, Scope, Send
 from bhr_api.settings import Settings
-from bhr_api.store.audit import AuditTrail, ensure_partitions
+from bhr_api.store.audit import AuditTrail
+from bhr_api.store.audit_seal import AuditSealer
 from bhr_api.store.database import Database
 from bhr_api.store.migrations import sqlalchemy_url
 from bhr_api.store.row_ids import RowIds
 from bhr_api.telemetry import observe_request
+from bhr_api.upkeep import Upkeep
 
-_CLOCK_SECONDS = 60.0
 # OAuth's library speaks SQLAlchemy; token requests are few, and hold no other connection meanwhile.
 _OAUTH_POOL = 4
 
@@ -107,24 +107,17 @@ class Application:
         tenants.start()
         await self._origins.reload(database)
         self._origins.start(database)
-        upkeep = asyncio.create_task(_keep_up(database))
+        upkeep, sealer = Upkeep(database), AuditSealer(database, tenants.numbers)
+        upkeep.start()
+        sealer.start()
         try:
             yield
         finally:
             self.is_stopping = True
-            upkeep.cancel()
-            await asyncio.gather(upkeep, return_exceptions=True)
+            await upkeep.stop()
             await self._origins.stop()
             await tenants.stop()
             await audit.stop()
+            await sealer.stop()
             await database.close()
             await self._engine.dispose()
-
-
-async def _keep_up(database: Database) -> None:
-    """Keep the clock right and the audit's partitions ahead of time."""
-    while True:
-        async with database.acquire() as connection:
-            await database.set_clock(connection)
-            await ensure_partitions(connection, database.now())
-        await asyncio.sleep(_CLOCK_SECONDS)

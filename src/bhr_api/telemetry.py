@@ -31,6 +31,13 @@ def observe_request(interaction: str, resource_type: str, status: int, seconds: 
     DURATIONS.labels(name).observe(seconds)
 
 
+def observe_pool(connections: int, idle: int, busy_seconds: float) -> None:
+    """Note the state of this worker's pool, and for how long its connections were held since the last note."""
+    POOL_SIZE.set(connections)
+    POOL_IDLE.set(idle)
+    DATABASE_SECONDS.inc(busy_seconds)
+
+
 def metrics() -> tuple[bytes, str]:
     """The metrics of all workers together, and their media type."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:

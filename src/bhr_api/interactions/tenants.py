@@ -41,10 +41,10 @@ class TenantRegistry:
             raise UnauthenticatedError("The token's tenant is not known here.", error="invalid_token")
         return TenantWords(tenant, row.name, TokenHasher(row.token_key), CursorSeal(row.name, row.token_key), heavy)
 
-    @property
-    def known(self) -> list[int]:
-        """The tenants that have asked something of this worker."""
-        return list(self._known)
+    async def numbers(self) -> list[int]:
+        """Every tenant there is."""
+        async with self._database.acquire() as connection:
+            return [row.tenant for row in await tenants.all_tenants(connection)]
 
     def start(self) -> None:
         """Begin to refresh the heavy tokens in the background."""

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+import asyncpg
 import structlog
 
 from bhr_api.errors import OverloadedError
@@ -113,8 +114,12 @@ async def ensure_partitions(connection: Connection, now: datetime, months: int =
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for _ in range(months + 1):
         following = (first + timedelta(days=32)).replace(day=1)
-        await connection.execute(
-            f"CREATE TABLE IF NOT EXISTS audit_event_{first:%Y%m} PARTITION OF audit_event"
-            f" FOR VALUES FROM ('{first:%Y-%m-%d}Z') TO ('{following:%Y-%m-%d}Z')"
-        )
+        try:
+            await connection.execute(
+                f"CREATE TABLE IF NOT EXISTS audit_event_{first:%Y%m} PARTITION OF audit_event"
+                f" FOR VALUES FROM ('{first:%Y-%m-%d}Z') TO ('{following:%Y-%m-%d}Z')"
+            )
+        except asyncpg.CheckViolationError:
+            # The month has events in the partition for the rest already, where they are found as well.
+            log.info("audit_month_in_rest", month=f"{first:%Y-%m}")
         first = following

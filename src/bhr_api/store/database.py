@@ -52,7 +52,7 @@ class Database:
         self.pool = pool
         self._wait_seconds = wait_seconds
         self._offset = timedelta()
-        self.busy_seconds = 0.0
+        self._busy_seconds = 0.0
 
     @classmethod
     async def open(
@@ -101,8 +101,13 @@ class Database:
         except _CONNECTION_LOST as error:
             raise OverloadedError("The connection to the database was lost; try again shortly.") from error
         finally:
-            self.busy_seconds += time.perf_counter() - started
+            self._busy_seconds += time.perf_counter() - started
             await self.pool.release(connection)
+
+    def take_busy_seconds(self) -> float:
+        """For how long connections were held since this was last asked."""
+        seconds, self._busy_seconds = self._busy_seconds, 0.0
+        return seconds
 
     async def set_clock(self, connection: Connection) -> None:
         """Measure how far the database's clock is from ours; `now` is corrected by it."""

@@ -6,7 +6,7 @@ and the others find what it created.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 import asyncpg
@@ -73,6 +73,13 @@ async def find(context: Context, connection: Connection, resource_type: str, cri
             f"Several {resource_type} resources meet the criteria; name one by its id, or narrow the criteria."
         )
     return Match(rows[0][0], rows[0][1]) if rows else None
+
+
+async def lock_criteria(context: Context, connection: Connection, asked: Iterable[tuple[str, Parameters]]) -> None:
+    """Lock all (type, criteria) that a transaction will ask about, at once and so in one order for everybody."""
+    stripes = [stripe for resource_type, criteria in asked for stripe in _stripes(context, resource_type, criteria)]
+    if stripes:
+        await versions.lock_stripes(connection, context.tenant, stripes)
 
 
 def _stripes(context: Context, resource_type: str, criteria: Parameters) -> list[int]:

@@ -3,7 +3,7 @@
 The rules that a bundle's entries must keep among themselves are in `bundle_entries.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bhr_api.errors import InvalidResourceError, Issue, MalformedRequestError, RefusalError
@@ -12,11 +12,11 @@ from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.bundle_entries import Entry, parse_entries, response_bundle
 from bhr_api.interactions.bundle_references import Identities, conditional_references, rewrite
-from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction
+from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction, lock_criteria
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.perform import perform_reading
 from bhr_api.interactions.read import require
-from bhr_api.interactions.requests import Request, parse_parameters
+from bhr_api.interactions.requests import Parameters, Request, parse_parameters
 from bhr_api.interactions.results import Result, of_write
 from bhr_api.interactions.update import conditional_change, require_same_id
 from bhr_api.interactions.write import Change, apply, new_id
@@ -90,6 +90,7 @@ class _located:
 
 async def _carry_out(context: Context, connection: Connection, entries: Sequence[Entry]) -> list[Result]:
     identities = Identities(context.base_url)
+    await lock_criteria(context, connection, _criteria(entries))
     planned = await _plan(context, connection, entries, identities)
     await _resolve_references(context, connection, planned, identities)
     changes = [plan.change for plan in planned if plan.change is not None]
@@ -105,6 +106,19 @@ async def _carry_out(context: Context, connection: Connection, entries: Sequence
             with _located(plan.entry):
                 by_position[plan.entry.position] = await _read(context, plan)
     return [by_position[entry.position] for entry in entries]
+
+
+def _criteria(entries: Sequence[Entry]) -> Iterator[tuple[str, Parameters]]:
+    """The (type, criteria) of every condition in the bundle."""
+    for entry in entries:
+        request = entry.request
+        if request.if_none_exist is not None:
+            yield request.resource_type, parse_parameters(criteria_of(request.if_none_exist))
+        elif request.interaction in ("conditional-update", "conditional-delete"):
+            yield request.resource_type, request.parameters
+        for literal in conditional_references(request.resource or {}):
+            resource_type, _, criteria = literal.partition("?")
+            yield resource_type, parse_parameters(criteria)
 
 
 async def _plan(

@@ -265,6 +265,14 @@ def test_days_are_compared_by_their_prefix(
     assert found == [day_before, same_day, day_after]
 
 
+@pytest.mark.parametrize("prefix", ["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap"])
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_the_ends_of_time_can_be_asked_for(client: httpx.Client, patient: str, prefix: str, year: str) -> None:
+    found = events(client, f"entity=Patient/{patient}&action=C&date={prefix}{year}")
+    expected = {"0001": {"ne", "gt", "ge", "sa"}, "9999": {"ne", "lt", "le", "eb"}}[year]
+    assert bool(found) is (prefix in expected) or prefix == "ap"
+
+
 def test_pages_show_every_event_once_in_both_orders(client: httpx.Client) -> None:
     for _ in range(7):
         create(client, PATIENT)
@@ -355,6 +363,7 @@ def test_what_is_not_served_is_refused_unless_the_client_is_lenient(
         "entity:Goal=Task/1",
         "action=a|b|c",
         "action=|",
+        "action=,",
         "_count=x",
     ],
 )

@@ -52,6 +52,8 @@ def condition_of(name: str, value: str, context: Context, now: datetime, binder:
     asked = Asked(code, modifier or None, [one for one in split_commas(value) if one])
     if len(asked.values) > MAXIMUM_VALUES:
         raise InvalidParameterError(code, value, f"at most {MAXIMUM_VALUES} alternatives are taken")
+    if not asked.values:
+        raise InvalidParameterError(code, value, "there is no value between the commas")
     if code in ("date", "_lastUpdated"):
         _refuse_modifier(asked)
         return any_of([_at(date.parse_date(code, unescape(one), now), binder) for one in asked.values])

@@ -21,6 +21,7 @@ from bhr_api.errors import (
     UnsupportedMediaTypeError,
     VersionConflictError,
 )
+from bhr_api.interactions.write import SERVER_WRITTEN
 from bhr_api.openapi import examples
 from bhr_api.openapi.primitive_schemas import Schema
 from bhr_api.openapi.schemas import ANY_RESOURCE, ref
@@ -226,7 +227,8 @@ def example_components() -> dict[str, Any]:
     """One resource of each documented type as it is sent, stored and found, and a transaction with its answer."""
     found: dict[str, Any] = {}
     for name, resource in examples.examples().items():
-        found[name] = {"summary": f"A sample {name}", "value": resource}
+        if name not in SERVER_WRITTEN:
+            found[name] = {"summary": f"A sample {name}", "value": resource}
         found[f"{name}Stored"] = {"summary": "As it is answered", "value": examples.stored(resource)}
         found[f"{name}Searchset"] = {"summary": "One match", "value": examples.searchset(resource)}
     goal = examples.examples()["Goal"]

@@ -18,7 +18,8 @@ Paths = dict[str, dict[str, Any]]
 
 ANY_TAG = "Any resource type"
 # What every address below /fhir takes.
-SHARED_PARAMETERS = ("X-Request-Id", "_format", "_pretty")
+SHARED_PARAMETERS = ("_format", "_pretty", "X-Request-Id")
+HISTORY_PARAMETERS = ("_count", "_since", "_at", "_cursor")
 
 
 def parameter_refs(*names: str) -> list[dict[str, str]]:
@@ -45,12 +46,11 @@ class _TypePaths:
         self.snake = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower() if name else "any"
 
     def paths(self) -> Paths:
-        of_type = [] if self.name else ["type"]
-        instance = [*of_type, "id"]
+        one = f"{self.base}/{{id}}"
         paths: Paths = {
-            self.base: self._item(of_type, get=self._search()),
-            f"{self.base}/_search": self._item(of_type, post=self._search_by_form()),
-            f"{self.base}/{{id}}": self._item(instance, get=self._read()),
+            self.base: {"get": self._search()},
+            f"{self.base}/_search": {"post": self._search_by_form()},
+            one: {"get": self._read()},
         }
         if self.is_written_by_clients:
             paths[self.base] |= {
@@ -58,44 +58,40 @@ class _TypePaths:
                 "put": self._conditional_update(),
                 "delete": self._conditional_delete(),
             }
-            paths[f"{self.base}/{{id}}"] |= {"put": self._update(), "delete": self._delete()}
-            paths[f"{self.base}/_history"] = self._item(of_type, get=self._history("type"))
-            paths[f"{self.base}/{{id}}/_history"] = self._item(instance, get=self._history("instance"))
-            paths[f"{self.base}/{{id}}/_history/{{version_id}}"] = self._item(
-                [*instance, "version_id"], get=self._vread()
-            )
+            paths[one] |= {"put": self._update(), "delete": self._delete()}
+            paths[f"{self.base}/_history"] = {"get": self._history("type")}
+            paths[f"{one}/_history"] = {"get": self._history("instance")}
+            paths[f"{one}/_history/{{version_id}}"] = {"get": self._vread()}
         return paths
-
-    def _item(self, path_parameters: Sequence[str], **operations: Operation) -> dict[str, Any]:
-        return {"parameters": parameter_refs(*path_parameters, *SHARED_PARAMETERS), **operations}
 
     def _operation(
         self, verb: str, summary: str, letter: str, parameters: Sequence[str], answers: dict[str, Any], text: str = ""
     ) -> Operation:
         scope = f"Needs a scope such as `system/{self.name or '*'}.{letter}`."
-        operation: Operation = {
+        # Swagger UI does not follow references among the parameters of a path, so each operation names all of its own.
+        all_parameters = (*(() if self.name else ("type",)), *parameters, *SHARED_PARAMETERS)
+        return {
             "tags": [self.tag],
             "summary": summary,
             "description": f"{text} {scope}".strip(),
             "operationId": f"{self.snake}_{verb}",
+            "parameters": parameter_refs(*all_parameters),
+            "responses": answers,
         }
-        if parameters:
-            operation["parameters"] = parameter_refs(*parameters)
-        return operation | {"responses": answers}
 
     # Reading
 
     def _read(self) -> Operation:
         answers = {"200": self._stored(f"The {self.label}"), "304": {"description": "The client has this version."}}
         answers |= refusals("BadRequest", "NotFound", "Gone")
-        return self._operation("read", f"Read {self.one}", "r", ("If-None-Match", "If-Modified-Since"), answers)
+        return self._operation("read", f"Read {self.one}", "r", ("id", "If-None-Match", "If-Modified-Since"), answers)
 
     def _vread(self) -> Operation:
         answers = {"200": self._stored("The version")} | refusals("BadRequest", "NotFound", "Gone")
-        return self._operation("vread", f"Read one version of {self.one}", "r", (), answers)
+        return self._operation("vread", f"Read one version of {self.one}", "r", ("id", "version_id"), answers)
 
     def _history(self, level: str) -> Operation:
-        parameters = ("_count", "_since", "_at", "_cursor")
+        parameters = ("id", *HISTORY_PARAMETERS) if level == "instance" else HISTORY_PARAMETERS
         of_what = f"{self.one}" if level == "instance" else f"all {self.label} resources"
         missing = ("NotFound",) if level == "instance" else ()
         answers = {"200": history_answer()} | refusals("BadRequest", *missing, "TooCostly")
@@ -144,7 +140,7 @@ class _TypePaths:
         text = (
             "Stores the next version, or the first under this id. Send `If-Match` so that no change of others is lost."
         )
-        operation = self._operation("update", f"Update {self.one}", "u", ("If-Match", "Prefer"), answers, text)
+        operation = self._operation("update", f"Update {self.one}", "u", ("id", "If-Match", "Prefer"), answers, text)
         return operation | {"requestBody": self._body()}
 
     def _conditional_update(self) -> Operation:
@@ -158,7 +154,7 @@ class _TypePaths:
     def _delete(self) -> Operation:
         answers = _deleted() | refusals("BadRequest", "NotFound", "Conflict", "PreconditionFailed")
         text = "Its versions stay readable by vread and history."
-        return self._operation("delete", f"Delete {self.one}", "d", ("If-Match", "Prefer"), answers, text)
+        return self._operation("delete", f"Delete {self.one}", "d", ("id", "If-Match", "Prefer"), answers, text)
 
     def _conditional_delete(self) -> Operation:
         answers = _deleted() | refusals("BadRequest", "Conflict", "SeveralMatches")

@@ -18,7 +18,9 @@ _TEXT: Schema = {
     "maxLength": MAX_STRING_LENGTH,
     "pattern": r"^[^\u0000-\u0008\u000b\u000c\u000e-\u001f]+$",
 }
-_NO_SPACE: Schema = {"type": "string", "minLength": 1, "pattern": r"^\S+$"}
+# White space is spelled out, because \s is wider in ECMA 262 than in R4's own expressions.
+_NO_SPACE: Schema = {"type": "string", "minLength": 1, "pattern": r"^[^ \t\n\r\f\v\u0000]+$"}
+_CODE: Schema = {"type": "string", "minLength": 1, "pattern": r"^[^\u0000-\u0020]+([ \t\n\r\f\v][^\u0000-\u0020]+)*$"}
 
 # Where the type says more than R4's regular expression does, or JSON has a type of its own for it.
 _OWN: dict[str, Schema] = {
@@ -26,6 +28,7 @@ _OWN: dict[str, Schema] = {
     "base64Binary": {"type": "string", "contentEncoding": "base64", "pattern": r"^[0-9a-zA-Z+/=\s]+$"},
     "boolean": {"type": "boolean"},
     "canonical": _NO_SPACE,
+    "code": _CODE,
     "decimal": {"type": "number"},
     "instant": {"format": "date-time"},
     "integer": {"type": "integer", "format": "int32", "minimum": -_MOST - 1, "maximum": _MOST},

@@ -70,8 +70,8 @@ def _repeated(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def _parameter(name: str, schema: Schema, description: str, **more: Any) -> OpenApiParameter:
-    return {"name": name, "in": "query", "description": description, "schema": schema, **more}
+def _parameter(name: str, schema: Schema, description: str) -> OpenApiParameter:
+    return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
 _CONTROLS: tuple[OpenApiParameter, ...] = (
@@ -83,8 +83,7 @@ _CONTROLS: tuple[OpenApiParameter, ...] = (
     _parameter(
         "_sort",
         {"type": "string"},
-        "Search parameters in the order that they sort by; `-` before one turns it round.",
-        example="-_lastUpdated",
+        "Search parameters in the order that they sort by; `-` before one turns it round: `-_lastUpdated`.",
     ),
     _parameter(
         "_total", {"type": "string", "enum": ["none", "estimate", "accurate"]}, "Whether Bundle.total is counted."
@@ -92,7 +91,7 @@ _CONTROLS: tuple[OpenApiParameter, ...] = (
     _parameter(
         "_summary", {"type": "string", "enum": ["true", "text", "data", "count", "false"]}, "Which elements to answer."
     ),
-    _parameter("_elements", {"type": "string"}, "Names of elements to answer, joined by `,`.", example="id,status"),
+    _parameter("_elements", {"type": "string"}, "Names of elements to answer, joined by `,`: `id,status`."),
     _parameter("_cursor", {"type": "string"}, "A place in the pages; take it from the `next` link, never make it."),
 )
 
@@ -114,8 +113,9 @@ def _criteria(resource_type: str) -> Iterator[OpenApiParameter]:
     example = examples().get(resource_type)
     for code, parameter in parameters_served(resource_type).items():
         shown = None if example is None else search_value(parameter, example)
-        more = {} if shown is None else {"example": [shown]}
-        yield _parameter(code, ref(form_name(parameter.type)), _description(parameter), **more)
+        # In the text, since Swagger UI would fill every field with what stands in `example`.
+        such_as = f"; such as `{shown}`" if shown else ""
+        yield _parameter(code, ref(form_name(parameter.type)), f"{_description(parameter)}{such_as}")
 
 
 def _description(parameter: Parameter) -> str:

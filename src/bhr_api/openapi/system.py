@@ -4,8 +4,9 @@ from typing import Any
 
 from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.openapi.answers import content, headers, refusals
-from bhr_api.openapi.operations import SHARED_PARAMETERS, Paths, history_answer, parameter_refs
+from bhr_api.openapi.operations import HISTORY_PARAMETERS, SHARED_PARAMETERS, Paths, history_answer, parameter_refs
 from bhr_api.openapi.schemas import ANY_RESOURCE, ref
+from bhr_api.openapi.search_parameters import control_parameters
 
 TAG = "System"
 
@@ -13,19 +14,22 @@ TAG = "System"
 def system_paths() -> Paths:
     """The addresses of the whole system and of a patient's compartment."""
     return {
-        "/fhir": _item({}, post=_transaction()),
-        "/fhir/metadata": _item({}, get=_capabilities()),
-        "/fhir/_history": _item({}, get=_history()),
-        "/fhir/Patient/{id}/{type}": _item(("id", "type"), get=_compartment()),
+        "/fhir": {"post": _transaction()},
+        "/fhir/metadata": {"get": _capabilities()},
+        "/fhir/_history": {"get": _history()},
+        "/fhir/Patient/{id}/{type}": {"get": _compartment()},
     }
 
 
-def _item(path_parameters: Any, **operations: dict[str, Any]) -> dict[str, Any]:
-    return {"parameters": parameter_refs(*path_parameters, *SHARED_PARAMETERS), **operations}
-
-
-def _operation(name: str, summary: str, text: str, answers: dict[str, Any]) -> dict[str, Any]:
-    return {"tags": [TAG], "summary": summary, "description": text, "operationId": name, "responses": answers}
+def _operation(name: str, summary: str, text: str, answers: dict[str, Any], *parameters: str) -> dict[str, Any]:
+    return {
+        "tags": [TAG],
+        "summary": summary,
+        "description": text,
+        "operationId": name,
+        "parameters": parameter_refs(*parameters, *SHARED_PARAMETERS),
+        "responses": answers,
+    }
 
 
 def _transaction() -> dict[str, Any]:
@@ -58,13 +62,8 @@ def _capabilities() -> dict[str, Any]:
 
 def _history() -> dict[str, Any]:
     text = "The versions of all resources that the token may search, newest first."
-    operation = _operation(
-        "history_system",
-        "The versions of everything",
-        text,
-        {"200": history_answer(), **refusals("BadRequest", "TooCostly")},
-    )
-    return operation | {"parameters": parameter_refs("_count", "_since", "_at", "_cursor")}
+    answers = {"200": history_answer(), **refusals("BadRequest", "TooCostly")}
+    return _operation("history_system", "The versions of everything", text, answers, *HISTORY_PARAMETERS)
 
 
 def _compartment() -> dict[str, Any]:
@@ -74,10 +73,9 @@ def _compartment() -> dict[str, Any]:
         "content": content(ref("AnySearchset")),
     }
     text = "Search the resources of a type that refer to the patient (R4 compartmentdefinition-patient)."
-    refused = refusals("BadRequest", "NotFound", "TooCostly")
-    operation = _operation("compartment_search", "Search a patient's compartment", text, {"200": answer, **refused})
-    controls = ("_count", "_sort", "_total", "_summary", "_elements", "_cursor")
-    return operation | {"parameters": parameter_refs(*controls, "criteria", "Prefer-handling")}
+    answers = {"200": answer, **refusals("BadRequest", "NotFound", "TooCostly")}
+    parameters = ("id", "type", *control_parameters(), "criteria", "Prefer-handling")
+    return _operation("compartment_search", "Search a patient's compartment", text, answers, *parameters)
 
 
 def parameter_components() -> dict[str, Any]:
@@ -89,37 +87,31 @@ def parameter_components() -> dict[str, Any]:
         "criteria": {
             "name": "criteria",
             "in": "query",
-            "description": "The search parameters of the type, each under its own name; the CapabilityStatement lists them.",
+            "description": "Search parameters of the type, each under its own name (`identifier=system|value`).",
             "style": "form",
             "explode": True,
             "schema": {"type": "object", "additionalProperties": {"type": "string"}},
-            "example": {"identifier": "http://example.org/ids|1"},
         },
-        "_since": _query("_since", "Only versions stored at this time or later.", "2026-10-01T00:00:00Z"),
-        "_at": _query("_at", "Only versions that were current at some time within this date or time.", "2026-10"),
-        "_format": _query("_format", "`json`; it goes before Accept.", "json"),
-        "_pretty": {
-            "name": "_pretty",
-            "in": "query",
-            "description": "Indent the answer.",
-            "schema": {"type": "string", "enum": ["true", "false"]},
-        },
+        "_since": _query("_since", "Only versions stored at this time or later: `2026-10-01T00:00:00Z`."),
+        "_at": _query("_at", "Only versions that were current at some time within this date or time: `2026-10`."),
+        "_format": _query("_format", "`json`; it goes before Accept."),
+        "_pretty": _query("_pretty", "Indent the answer.", ["true", "false"]),
         "X-Request-Id": _header(
-            "X-Request-Id", "Your own id for the request; the answer repeats it.", "3f1c5b0e9a7d4c21"
-        )
-        | {"schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"}},
-        "If-Match": _header("If-Match", "The version that must be the current one.", 'W/"1"'),
-        "If-None-Match": _header("If-None-Match", "The version that the client has.", 'W/"1"'),
-        "If-Modified-Since": _header("If-Modified-Since", "An HTTP date.", "Sun, 01 Nov 2026 15:30:00 GMT"),
-        "If-None-Exist": _header("If-None-Exist", "Search parameters as in an address.", "identifier=urn:example|1"),
-        "Prefer": _header("Prefer", "What to answer a write with.", "return=representation")
-        | {"schema": {"type": "string", "enum": [f"return={what}" for what in _RETURN]}},
-        "Prefer-handling": _header("Prefer", "What becomes of unknown search parameters.", "handling=strict")
-        | {"schema": {"type": "string", "enum": ["handling=strict", "handling=lenient"]}},
+            "X-Request-Id", "Your own id for the request, of `A-Za-z0-9._-`, at most 64; the answer repeats it."
+        ),
+        "If-Match": _header("If-Match", 'The version that must be the current one: `W/"1"`.'),
+        "If-None-Match": _header("If-None-Match", 'The version that the client has: `W/"1"`.'),
+        "If-Modified-Since": _header("If-Modified-Since", "An HTTP date: `Sun, 01 Nov 2026 15:30:00 GMT`."),
+        "If-None-Exist": _header("If-None-Exist", "Search parameters as in an address: `identifier=system|value`."),
+        "Prefer": _header(
+            "Prefer",
+            "What to answer a write with.",
+            ["return=representation", "return=minimal", "return=OperationOutcome"],
+        ),
+        "Prefer-handling": _header(
+            "Prefer", "What becomes of unknown search parameters.", ["handling=strict", "handling=lenient"]
+        ),
     }
-
-
-_RETURN = ("representation", "minimal", "OperationOutcome")
 
 
 def _path(name: str, schema: dict[str, Any], description: str, example: str) -> dict[str, Any]:
@@ -133,11 +125,17 @@ def _path(name: str, schema: dict[str, Any], description: str, example: str) -> 
     }
 
 
-def _query(name: str, description: str, example: str) -> dict[str, Any]:
-    schema = {"type": "string"}
-    return {"name": name, "in": "query", "description": description, "schema": schema, "example": example}
+# Optional parameters show their examples in the text: Swagger UI would send what stands in `example`.
 
 
-def _header(name: str, description: str, example: str) -> dict[str, Any]:
-    schema = {"type": "string"}
-    return {"name": name, "in": "header", "description": description, "schema": schema, "example": example}
+def _query(name: str, description: str, values: list[str] | None = None) -> dict[str, Any]:
+    return _optional("query", name, description, values)
+
+
+def _header(name: str, description: str, values: list[str] | None = None) -> dict[str, Any]:
+    return _optional("header", name, description, values)
+
+
+def _optional(place: str, name: str, description: str, values: list[str] | None) -> dict[str, Any]:
+    schema = {"type": "string", "enum": values} if values else {"type": "string"}
+    return {"name": name, "in": place, "description": description, "schema": schema}

@@ -1,5 +1,6 @@
 """A tenant's audit trail in a real database, for tests of its seal."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
@@ -12,8 +13,9 @@ from bhr_api.store import audit, audit_seal, tenants
 from bhr_api.store.audit import AuditEvent
 from bhr_api.store.audit_seal import seal
 from bhr_api.store.database import Connection
+from bhr_api.store.migrations import migrate
 from bhr_api.store.row_ids import EPOCH_MILLISECONDS
-from tests.fixtures.database import on_database
+from tests.fixtures.database import TestServer, on_database
 
 Answer = TypeVar("Answer")
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -62,3 +64,11 @@ def new_trail(dsn: str) -> Trail:
     """The empty trail of a new tenant."""
     row = on_database(dsn, lambda connection: tenants.add(connection, f"t-{uuid.uuid4().hex[:16]}", NOW))
     return Trail(dsn, row.tenant)
+
+
+def own_database(server: TestServer) -> Iterator[str]:
+    """A migrated database in which no running server seals."""
+    dsn = server.new_database()
+    asyncio.run(migrate(dsn))
+    yield dsn
+    server.drop(dsn)

@@ -1,6 +1,7 @@
 import asyncio
 import hashlib
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -11,7 +12,13 @@ from bhr_api.store.audit import AuditEvent
 from bhr_api.store.audit_seal import LONGEST_LOOKBACK, AuditSealer, seal
 from bhr_api.store.database import Connection, Database
 from bhr_api.store.row_ids import RowIds
-from tests.store.audit_trail import NOW, Trail, new_trail
+from tests.fixtures.database import TestServer
+from tests.store.audit_trail import NOW, Trail, new_trail, own_database
+
+
+@pytest.fixture(scope="module")
+def database_dsn(postgresql: TestServer) -> Iterator[str]:
+    yield from own_database(postgresql)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +7,13 @@ import pytest
 from bhr_api.store import audit, audit_reading, audit_verification
 from bhr_api.store.audit_seal import LONGEST_LOOKBACK
 from bhr_api.store.audit_verification import Fault, Head, VerificationReport, verify
-from tests.store.audit_trail import NOW, Trail, new_trail
+from tests.fixtures.database import TestServer
+from tests.store.audit_trail import NOW, Trail, new_trail, own_database
+
+
+@pytest.fixture(scope="module")
+def database_dsn(postgresql: TestServer) -> Iterator[str]:
+    yield from own_database(postgresql)
 
 
 @pytest.fixture

@@ -1,6 +1,9 @@
 """/openapi.json and /docs: what is served, without any other server."""
 
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -66,3 +69,32 @@ def test_no_other_file_can_be_asked_for(server: RunningServer) -> None:
 
     assert {answer.status_code for answer in answers} <= {404, 307}
     assert not any(b"import" in answer.content for answer in answers)
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_a_browser_shows_the_page_without_another_server(server: RunningServer, tmp_path: Path) -> None:
+    shown = subprocess.run(
+        [
+            str(CHROMIUM),
+            *"--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking".split(),
+            *"--disable-component-update --disable-dev-shm-usage --enable-logging=stderr".split(),
+            # Any other host fails to resolve, which the console would tell.
+            "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+            f"--user-data-dir={tmp_path}",
+            "--virtual-time-budget=30000",
+            "--dump-dom",
+            f"{server.url}/docs",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    console = [line for line in shown.stderr.splitlines() if "CONSOLE" in line]
+
+    assert "The client whose record it is." in shown.stdout
+    assert 'id="operations-tag-CarePlan"' in shown.stdout
+    assert console == []

@@ -19,6 +19,9 @@ CREATE TABLE tenant (
     created_at timestamptz NOT NULL
 );
 
+-- Tells the row ids of one process from those of another; it orders nothing.
+CREATE SEQUENCE row_id_node AS integer MINVALUE 0 MAXVALUE 4095 CYCLE;
+
 CREATE TABLE resource (
     tenant integer NOT NULL,
     resource_type smallint NOT NULL,
@@ -167,6 +170,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.execute("DROP VIEW resource_json")
+    op.execute("DROP SEQUENCE row_id_node")
     for table in (
         "audit_seal audit_event lock_stripe heavy_token date_index number_index string_index posting"
         " resource_history resource tenant"

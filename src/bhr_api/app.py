@@ -89,6 +89,8 @@ class Application:
             wait_seconds=settings.pool_wait_seconds,
             statement_timeout_seconds=settings.statement_timeout_seconds,
         )
+        async with database.acquire() as connection:
+            await self.row_ids.take_node(connection)
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
         tenants = TenantRegistry(database)
         self._fhir = FHIRApplication(

@@ -56,7 +56,9 @@ class Settings(BaseSettings):
     @property
     def issuer(self) -> str:
         """The public URL without a trailing slash."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        # Nobody can call a wildcard address; whoever listens on one from afar sets the public URL.
+        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
     @property
     def base_url(self) -> str:

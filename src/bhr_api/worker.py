@@ -4,8 +4,11 @@ The parent starts PostgreSQL and migrates; workers share nothing but the databas
 """
 
 import asyncio
+import multiprocessing
 import os
+import signal
 import tempfile
+import threading
 from typing import Any
 
 import uvicorn
@@ -74,8 +77,22 @@ def create_application() -> Application:
     """The application of one worker process; settings, with the database's URL, come by the environment."""
     settings = Settings()
     configure_logging(settings.log_format)
+    _end_with_parent()
     assert settings.database_url is not None
     return Application(settings, settings.database_url.get_secret_value())
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would hold the port for ever; it ends as if it had been told to."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
 def run(settings: Settings, dsn: str) -> None:
@@ -109,5 +126,6 @@ def _environment(settings: Settings) -> dict[str, str]:
     """The settings as the variables that worker processes read."""
     values = settings.model_dump(exclude={"database_url"}, exclude_none=True)
     return {
-        f"BHR_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value) for name, value in values.items()
+        f"BHR_{name.upper()}": ",".join(value) if isinstance(value, tuple) else str(value)
+        for name, value in values.items()
     }

@@ -12,7 +12,8 @@ def put(client: httpx.Client, id: str, **more: Any) -> dict[str, Any]:
 
 def versions(bundle: dict[str, Any]) -> list[tuple[str, str]]:
     return [
-        (entry["fullUrl"].rpartition("/")[2], entry["response"]["etag"].strip('W/"')) for entry in bundle.get("entry", [])
+        (entry["fullUrl"].rpartition("/")[2], entry["response"]["etag"].strip('W/"'))
+        for entry in bundle.get("entry", [])
     ]
 
 

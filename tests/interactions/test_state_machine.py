@@ -4,7 +4,7 @@ Every run is a record of its own; the model is a dictionary of versions. `STEPS`
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -236,15 +236,15 @@ def plain(resource: Resource | None) -> Resource | None:
 
 
 @pytest.fixture
-def open_machine(database_dsn: str) -> Iterator[Callable[[], Interactions]]:
+def machine(database_dsn: str) -> Iterator[type[Interactions]]:
     with open_record(database_dsn, BASE_URL) as record:
         Interactions.record = record
         yield Interactions
 
 
-def test_the_record_behaves_as_the_model(open_machine: Callable[[], Interactions]) -> None:
-    run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        open_machine,
+def test_the_record_behaves_as_the_model(machine: type[Interactions]) -> None:
+    run_state_machine_as_test(
+        machine,
         settings=settings(
             max_examples=RUNS,
             stateful_step_count=STEPS_OF_A_RUN,

@@ -105,7 +105,9 @@ def test_a_recreated_resource_goes_on_counting(client: httpx.Client) -> None:
 
 
 def test_an_invalid_resource_names_every_broken_rule(client: httpx.Client) -> None:
-    answer = client.post("/Patient", json={"resourceType": "Patient", "gender": "x", "birthDate": "2026-13-01", "foo": 1})
+    answer = client.post(
+        "/Patient", json={"resourceType": "Patient", "gender": "x", "birthDate": "2026-13-01", "foo": 1}
+    )
     expressions = {issue["expression"][0] for issue in answer.json()["issue"]}
     assert answer.status_code == 422
     assert {"Patient.gender", "Patient.birthDate", "Patient.foo"} <= expressions
@@ -117,7 +119,8 @@ def test_a_body_of_another_type_is_refused(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("preference", "expected"), [("minimal", None), ("representation", "Patient"), ("OperationOutcome", "OperationOutcome")]
+    ("preference", "expected"),
+    [("minimal", None), ("representation", "Patient"), ("OperationOutcome", "OperationOutcome")],
 )
 def test_prefer_return_shapes_the_answer(client: httpx.Client, preference: str, expected: str | None) -> None:
     answer = client.post("/Patient", json=PATIENT, headers={"Prefer": f"return={preference}"})

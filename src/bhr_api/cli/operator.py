@@ -24,11 +24,14 @@ EVERYTHING = "system/*.cruds"
 async def operator_context(database: Database, tenant: int, base_url: str) -> Context:
     """A context in which the operator may do everything in the tenant of that number."""
     words = await TenantRegistry(database).words(tenant)
+    row_ids = RowIds()
+    async with database.acquire() as connection:
+        await row_ids.take_node(connection)
     caller = Caller(tenant, CLIENT_ID, parse_scopes(EVERYTHING))
     return Context(
         database=database,
         audit=AuditTrail(database),
-        row_ids=RowIds(),
+        row_ids=row_ids,
         base_url=base_url,
         words=words,
         caller=caller,

@@ -7,13 +7,13 @@ them, so that the server may serve meanwhile.
 from collections.abc import AsyncIterator, Collection, Sequence
 
 from bhr_api.fhir import json_text
-from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
-from bhr_api.fhir.references import parse_local
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES, Resource
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.placing import place
 from bhr_api.resources import HOOKS
 from bhr_api.search.extract import INDEX_GENERATION, index_entry
-from bhr_api.store import versions, whole_types
+from bhr_api.store import whole_types
 from bhr_api.store.database import Connection
 from bhr_api.store.versions import NewVersion
 from bhr_api.store.whole_types import IndexedRow
@@ -55,16 +55,17 @@ def _generation(everything: bool) -> int:
 
 
 async def _index(context: Context, connection: Connection, resource_type: str, rows: Sequence[IndexedRow]) -> None:
-    indexed = [_indexed(context, resource_type, row) for row in rows]
+    resources = [json_text.parse(row.body) for row in rows]
+    indexed = [_indexed(context, resource, row) for resource, row in zip(resources, rows, strict=True)]
     if resource_type in HOOKS:
-        await _place(context, connection, resource_type, indexed)
+        await place(context, connection, list(zip(resources, indexed, strict=True)), {})
     await whole_types.index_anew(connection, context.tenant, indexed)
 
 
-def _indexed(context: Context, resource_type: str, row: IndexedRow) -> NewVersion:
-    entry = index_entry(json_text.parse(row.body), context.hasher, context.base_url)
+def _indexed(context: Context, resource: Resource, row: IndexedRow) -> NewVersion:
+    entry = index_entry(resource, context.hasher, context.base_url)
     return NewVersion(
-        resource_type=RESOURCE_TYPE_NUMBERS[resource_type],
+        resource_type=RESOURCE_TYPE_NUMBERS[resource["resourceType"]],
         id=row.id,
         version=row.version,
         method=row.method,
@@ -81,21 +82,3 @@ def _indexed(context: Context, resource_type: str, row: IndexedRow) -> NewVersio
         dates=entry.dates,
         ordered=sorted(entry.ordered),
     )
-
-
-async def _place(context: Context, connection: Connection, resource_type: str, indexed: Sequence[NewVersion]) -> None:
-    """Ask the type's hook whose record each belongs to, as a write does (docs/decisions/0004-whose-record.md)."""
-    hooks = HOOKS[resource_type]
-    resources = [json_text.parse(new.body) for new in indexed]
-    wanted = [
-        {
-            reference: context.hasher.resource(local.resource_type, local.id)
-            for reference in hooks.needs(resource)
-            if (local := parse_local(reference, context.base_url)) is not None
-        }
-        for resource in resources
-    ]
-    tokens = sorted({token for one in wanted for token in one.values()})
-    known = await versions.patients_of(connection, context.tenant, tokens)
-    for new, resource, one in zip(indexed, resources, wanted, strict=True):
-        new.patient = hooks.patient(resource, {reference: known.get(token) for reference, token in one.items()})

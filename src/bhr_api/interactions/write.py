@@ -24,9 +24,9 @@ from bhr_api.errors import (
 from bhr_api.fhir import json_text
 from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
-from bhr_api.fhir.references import parse_local
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.placing import place
 from bhr_api.interactions.read import not_found, require
 from bhr_api.resources import HOOKS
 from bhr_api.search.extract import INDEX_GENERATION, index_entry
@@ -119,7 +119,9 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     absent = [key for key in keys if key not in current]
     buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
     planned = [_plan(context, change, current.get(change.key), buried.get(change.key), now) for change in changes]
-    await _place(context, connection, planned)
+    stored = [(plan.change, plan.new) for plan in planned if plan.new is not None]
+    hooked = [(change.resource, new) for change, new in stored if change.resource and change.resource_type in HOOKS]
+    await place(context, connection, hooked, {new.self_token: new.patient for _, new in stored})
     for plan in planned:
         _require_visible(context, plan)
     await _store(context, connection, planned, now)
@@ -217,33 +219,6 @@ def _new_version(
         dates=entry.dates,
         ordered=sorted(entry.ordered),
     )
-
-
-async def _place(context: Context, connection: Connection, planned: Sequence[_Plan]) -> None:
-    """Ask the hooks of types that belong where something else belongs (docs/decisions/0004-whose-record.md)."""
-    hooked = [plan for plan in planned if plan.new is not None and plan.change.resource_type in HOOKS]
-    if not hooked:
-        return
-    wanted = {id(plan): _wanted(context, plan) for plan in hooked}
-    known = {plan.new.self_token: plan.new.patient for plan in planned if plan.new is not None}
-    unknown = {token for tokens in wanted.values() for token in tokens.values()} - known.keys()
-    known |= await versions.patients_of(connection, context.tenant, sorted(unknown))
-    for plan in hooked:
-        assert plan.new is not None
-        assert plan.change.resource is not None
-        patients = {reference: known.get(token) for reference, token in wanted[id(plan)].items()}
-        plan.new.patient = HOOKS[plan.change.resource_type].patient(plan.change.resource, patients)
-
-
-def _wanted(context: Context, plan: _Plan) -> dict[str, int]:
-    """The self_tokens of the local resources that the hook wants to know of, by reference."""
-    assert plan.change.resource is not None
-    found = {}
-    for reference in HOOKS[plan.change.resource_type].needs(plan.change.resource):
-        local = parse_local(reference, context.base_url)
-        if local is not None:
-            found[reference] = context.hasher.resource(local.resource_type, local.id)
-    return found
 
 
 def _require_visible(context: Context, plan: _Plan) -> None:

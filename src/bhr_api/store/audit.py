@@ -6,13 +6,14 @@ bounded, and who finds it full waits for the flush.
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import asyncpg
 import structlog
 
-from bhr_api.errors import OverloadedError
+from bhr_api.errors import RefusalError
 from bhr_api.store.database import Connection, Database
 
 log = structlog.get_logger(__name__)
@@ -67,7 +68,10 @@ class AuditTrail:
         self._flush_seconds = flush_seconds
         self._capacity = capacity
         self._waiting: list[AuditEvent] = []
+        # Events of a flush whose outcome is not known: the connection was lost after they were sent.
+        self._in_doubt: list[AuditEvent] = []
         self._lock = asyncio.Lock()
+        self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     async def record(self, event: AuditEvent) -> None:
@@ -79,34 +83,36 @@ class AuditTrail:
     async def flush(self) -> None:
         """Write what is waiting; what cannot be written now waits on."""
         async with self._lock:
-            events, self._waiting = self._waiting, []
-            if not events:
+            if not self._waiting and not self._in_doubt:
                 return
-            try:
-                async with self._database.acquire() as connection:
-                    await append(connection, events)
-            except BaseException:
-                self._waiting = events + self._waiting
-                raise
+            async with self._database.acquire() as connection:
+                if self._in_doubt:
+                    await connection.executemany(f"{_INSERT} ON CONFLICT DO NOTHING", self._in_doubt)
+                    self._in_doubt = []
+                self._in_doubt, self._waiting = self._waiting, []
+                await append(connection, self._in_doubt)
+                self._in_doubt = []
 
     def start(self) -> None:
         """Begin to flush in the background."""
-        self._task = asyncio.create_task(self._flush_forever())
+        self._task = asyncio.create_task(self._flush_until_stopped())
 
     async def stop(self) -> None:
-        """Stop the background task and write what is waiting."""
+        """Let a flush in flight end, and write what is waiting."""
+        self._stopping.set()
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await self._task
         await self.flush()
 
-    async def _flush_forever(self) -> None:
-        while True:
-            await asyncio.sleep(self._flush_seconds or 1)
+    async def _flush_until_stopped(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), self._flush_seconds or 1)
             try:
                 await self.flush()
-            except (OverloadedError, OSError) as error:
-                log.warning("audit_flush_delayed", waiting=len(self._waiting), reason=type(error).__name__)
+            except (RefusalError, OSError, asyncpg.PostgresError) as error:
+                waiting = len(self._waiting) + len(self._in_doubt)
+                log.warning("audit_flush_delayed", waiting=waiting, reason=type(error).__name__)
 
 
 async def ensure_partitions(connection: Connection, now: datetime, months: int = 3) -> None:

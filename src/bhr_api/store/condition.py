@@ -6,7 +6,7 @@ from typing import NamedTuple
 from alembic.script import ScriptDirectory
 
 from bhr_api.store.database import Connection
-from bhr_api.store.migrations import _scripts
+from bhr_api.store.migrations import scripts_directory
 
 OLDEST_SERVER = 15
 # Tokens and lastUpdated are corrected to the database's clock; a large offset still confuses whoever compares logs.
@@ -25,7 +25,7 @@ class Finding(NamedTuple):
 
 def wanted_revision() -> str:
     """The schema that this program works with."""
-    revision = ScriptDirectory(str(_scripts())).get_current_head()
+    revision = ScriptDirectory(str(scripts_directory())).get_current_head()
     assert revision is not None
     return revision
 

@@ -26,14 +26,15 @@ class UnsupportedServerError(RuntimeError):
     """The PostgreSQL server is older than 15."""
 
 
-def _scripts() -> Path:
+def scripts_directory() -> Path:
+    """Where Alembic's scripts are: inside an installed package, or in the clone."""
     packaged = Path(__file__).parents[1] / "alembic"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "alembic"
 
 
 def _config(connection: Connection | None = None) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_scripts()).replace("%", "%%"))
+    config.set_main_option("script_location", str(scripts_directory()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
     return config

@@ -1,12 +1,14 @@
 """Row ids: 63-bit numbers that grow with time, made without asking the database.
 
 41 bits of milliseconds since 2024, 12 bits that tell this process from others, 10 bits of counter. A process that makes
-more than 1,024 in a millisecond borrows from the next one. A clash of two processes with the same 12 bits is caught by
-the unique index on the row id; the write is then repeated.
+more than 1,024 in a millisecond borrows from the next one. The database numbers the processes; one that has not asked it
+yet has drawn a number, and a clash is caught by the unique index on the row id: the write is then repeated.
 """
 
 import secrets
 import time
+
+from bhr_api.store.database import Connection
 
 EPOCH_MILLISECONDS = 1_704_067_200_000
 _NODE_BITS = 12
@@ -19,6 +21,10 @@ class RowIds:
     def __init__(self, node: int | None = None) -> None:
         self._node = secrets.randbits(_NODE_BITS) if node is None else node
         self._last = 0
+
+    async def take_node(self, connection: Connection) -> None:
+        """Let the database say which 12 bits are this process's own."""
+        self._node = await connection.fetchval("SELECT nextval('row_id_node')::int")
 
     def next(self) -> int:
         """A new row id."""

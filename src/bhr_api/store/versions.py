@@ -116,7 +116,7 @@ _UPDATE = """
 """
 # The index rows of any number of versions: one array a column. `element` travels as text, since PostgreSQL's arrays of
 # arrays are rectangular.
-_INDEX_ROWS = {
+INDEX_ROWS = {
     "strings": """
         INSERT INTO string_index (tenant, row_id, parameter, ordinal, resource_type, value)
         SELECT $1, * FROM unnest({0}::bigint[], {1}::integer[], {2}::smallint[], {3}::smallint[], {4}::text[])
@@ -137,12 +137,12 @@ _INDEX_ROWS = {
         SELECT $1, * FROM unnest({0}::bigint[], {1}::bigint[], {2}::timestamptz[])
     """,
 }
-_COLUMNS = {"strings": 5, "numbers": 8, "dates": 6, "postings": 3, "audit": len(AuditEvent._fields)}
+INDEX_COLUMNS = {"strings": 5, "numbers": 8, "dates": 6, "postings": 3, "audit": len(AuditEvent._fields)}
 
 
-def _index_columns(versions: Iterable[NewVersion]) -> dict[str, list[list[Any]]]:
+def index_columns(versions: Iterable[NewVersion]) -> dict[str, list[list[Any]]]:
     """The index rows of `versions` by table, as columns; tables without rows are left out."""
-    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in _INDEX_ROWS}
+    rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in INDEX_ROWS}
     for new in versions:
         kind, row_id = new.resource_type, new.row_id
         rows["strings"] += [(row_id, p, n, kind, value) for n, (p, value) in enumerate(new.strings)]
@@ -161,9 +161,9 @@ def _with_index_rows(statement: str, names: tuple[str, ...], first_place: int) -
     parts = [f"main AS ({statement})"]
     place = first_place
     for name in names:
-        places = [f"${place + n}" for n in range(_COLUMNS[name])]
-        place += _COLUMNS[name]
-        rows = audit.insertion(places) if name == "audit" else _INDEX_ROWS[name].format(*places)
+        places = [f"${place + n}" for n in range(INDEX_COLUMNS[name])]
+        place += INDEX_COLUMNS[name]
+        rows = audit.insertion(places) if name == "audit" else INDEX_ROWS[name].format(*places)
         parts.append(f"{name} AS ({rows})")
     return f"WITH {', '.join(parts)} SELECT 1"
 
@@ -174,7 +174,7 @@ _ONE_STATEMENT: dict[tuple[str, tuple[str, ...]], str] = {}
 async def _put_one(
     connection: Connection, tenant: int, new: NewVersion, statement: str, event: AuditEvent | None
 ) -> None:
-    columns = _index_columns((new,))
+    columns = index_columns((new,))
     names = (*columns, "audit") if event else tuple(columns)
     sql = _ONE_STATEMENT.get((statement, names))
     if sql is None:
@@ -206,8 +206,8 @@ async def _put(
         await _put_one(connection, tenant, versions[0], statement, event)
         return
     await connection.executemany(statement, [new.row(tenant) for new in versions])
-    for name, columns in _index_columns(versions).items():
-        sql = _INDEX_ROWS[name].format(*(f"${n + 2}" for n in range(_COLUMNS[name])))
+    for name, columns in index_columns(versions).items():
+        sql = INDEX_ROWS[name].format(*(f"${n + 2}" for n in range(INDEX_COLUMNS[name])))
         await connection.execute(sql, tenant, *columns)
 
 

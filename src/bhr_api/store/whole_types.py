@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from bhr_api.store.database import Connection
 from bhr_api.store.sql import Binder
-from bhr_api.store.versions import _COLUMNS, _INDEX_ROWS, NewVersion, _index_columns
+from bhr_api.store.versions import INDEX_COLUMNS, INDEX_ROWS, NewVersion, index_columns
 
 _PREFETCH = 500
 
@@ -93,6 +93,6 @@ async def index_anew(connection: Connection, tenant: int, versions: Sequence[New
     # Of the values of a row: tenant, resource_type, id, index_generation, self_token, patient, main date, tokens.
     rows = [tuple(new.row(tenant)[n] for n in (0, 1, 2, 5, 7, 8, 10, 11, 12)) for new in versions]
     await connection.executemany(_INDEX, rows)
-    for name, columns in _index_columns(versions).items():
-        sql = _INDEX_ROWS[name].format(*(f"${n + 2}" for n in range(_COLUMNS[name])))
+    for name, columns in index_columns(versions).items():
+        sql = INDEX_ROWS[name].format(*(f"${n + 2}" for n in range(INDEX_COLUMNS[name])))
         await connection.execute(sql, tenant, *columns)

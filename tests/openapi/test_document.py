@@ -113,6 +113,12 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
         assert not unused, kind
 
 
+def test_every_tag_is_described() -> None:
+    used = {tag for _, _, operation in operations() for tag in operation["tags"]}
+
+    assert used == {tag["name"] for tag in generated()["tags"]}
+
+
 def test_every_operation_has_a_name_of_its_own() -> None:
     names = [operation["operationId"] for _, _, operation in operations()]
 

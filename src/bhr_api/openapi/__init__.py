@@ -35,7 +35,14 @@ Get an access token at `/oauth/token` (client credentials) and send it as `Autho
 under `/fhir` is an `OperationOutcome` that says what was wrong, where, and what would be right.
 
 Each resource type of behavioral health has a section with its schema and search parameters; all other R4 types are
-served by the same interactions, under *Any resource type*."""
+served by the same interactions, under *Any resource type*. `HEAD` goes wherever `GET` goes."""
+
+_TAGS = [
+    {"name": "OAuth 2", "description": "Access tokens: SMART Backend Services."},
+    {"name": "Discovery", "description": "Where the OAuth endpoints are."},
+    {"name": TAG, "description": "What is not about one resource type."},
+]
+_OPERATIONS_TAG = {"name": "operations", "description": "For the one who runs the server."}
 
 
 def document(settings: Settings) -> Document:
@@ -53,7 +60,7 @@ def document(settings: Settings) -> Document:
         | {"description": _DESCRIPTION, "license": {"name": "Apache 2.0", "identifier": "Apache-2.0"}},
         "servers": [{"url": settings.issuer}],
         "security": [{"oauth2": []}, {"bearer": []}],
-        "tags": [{"name": TAG, "description": "The whole server."}, *tags()],
+        "tags": [*_TAGS, *tags(), _OPERATIONS_TAG],
         "paths": paths,
         "components": {
             "securitySchemes": _security_schemes(settings.issuer),

@@ -1,0 +1,61 @@
+"""Servers to race against, and servers of a test's own to overload and to stop."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fixtures.database import TestServer
+from tests.fixtures.server import RunningServer
+from tests.reliability.processes import OwnServer
+
+OwnServerWith = Callable[..., OwnServer]
+
+
+@pytest.fixture(scope="session")
+def two_workers(database_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server of two processes, which share nothing but the session's database."""
+    server = OwnServer(tmp_path_factory.mktemp("two_workers"), database_dsn, workers=2)
+    server.start()
+    yield server.running
+    server.close()
+
+
+@pytest.fixture(params=["one worker", "two workers"])
+def racing(request: pytest.FixtureRequest) -> RunningServer:
+    """The server to race against: one process, then two."""
+    found: RunningServer = request.getfixturevalue("server" if request.param == "one worker" else "two_workers")
+    return found
+
+
+@pytest.fixture
+def token(racing: RunningServer) -> str:
+    """A token for a tenant of the test's own."""
+    return racing.token(racing.new_tenant())
+
+
+@pytest.fixture
+def client(racing: RunningServer, token: str) -> Iterator[httpx.Client]:
+    """A client that looks at the record before and after the race."""
+    with racing.client(token) as http:
+        yield http
+
+
+@pytest.fixture
+def own_server(postgresql: TestServer, tmp_path: Path) -> Iterator[OwnServerWith]:
+    """Starts servers with a database of their own: `own_server(pool_size=10)`."""
+    made: list[OwnServer] = []
+
+    def start(**settings: object) -> OwnServer:
+        directory = tmp_path / str(len(made))
+        directory.mkdir()
+        server = OwnServer(directory, postgresql.new_database(), **settings)
+        made.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in made:
+        server.close()
+        postgresql.drop(server.dsn)

@@ -24,6 +24,7 @@ _CANONICAL = {
     for canonical, units in _DIMENSIONS.items()
     for code, factor in (unit.split(" ") for unit in units.split(", "))
 }
+CANONICAL_UNITS = frozenset(_DIMENSIONS)
 
 
 def canonical(code: str, value: Decimal) -> tuple[str, Decimal]:

@@ -7,6 +7,8 @@ values a query value meets a foreign one with odds of about 5e-13. R4 search.htm
 from functools import lru_cache
 from hashlib import blake2b
 
+from bhr_api.fhir import ucum
+
 
 def _cache_size() -> int:
     return 1 << 17
@@ -22,6 +24,7 @@ class TokenHasher:
 
         # NUL cannot occur in FHIR strings, so it parts the pieces without ambiguity.
         self._hash = hash_of
+        self._canonical_units = frozenset(self.unit(ucum.SYSTEM, code) for code in ucum.CANONICAL_UNITS)
 
     def resource(self, resource_type: str, id: str) -> int:
         """The `self_token` of a resource."""
@@ -54,6 +57,10 @@ class TokenHasher:
     def present(self, resource_type: str, parameter: str) -> int:
         """The marker that a parameter has a value; `:missing=true` is its absence."""
         return self._hash(f"?\0{resource_type}\0{parameter}")
+
+    def is_canonical_unit(self, unit: int) -> bool:
+        """Whether `unit` stands for a canonical unit, into which values of other units are converted."""
+        return unit in self._canonical_units
 
     def unit(self, system: str | None, code: str) -> int:
         """A unit in number_index: with its system, or (None) by code or unit text alone. Never 0, the bare number."""

@@ -18,6 +18,7 @@ from bhr_api.openapi.answers import (
     searchset_schema,
 )
 from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
+from bhr_api.openapi.oauth_answers import oauth_schemas, responses_of
 from bhr_api.openapi.operations import tags, type_paths
 from bhr_api.openapi.schemas import type_schemas
 from bhr_api.openapi.search_parameters import control_parameters, form_schemas, search_form, type_parameters
@@ -78,7 +79,9 @@ def _schemas(types: list[str]) -> dict[str, Any]:
     forms = {f"{name}Search": search_form(name) for name in types}
     any_form = {"type": "object", "additionalProperties": {"type": "string"}}
     resources = type_schemas([*types, "OperationOutcome"])
-    return resources | bundle_schemas() | searchsets | form_schemas() | forms | {"AnySearch": any_form}
+    return (
+        resources | oauth_schemas() | bundle_schemas() | searchsets | form_schemas() | forms | {"AnySearch": any_form}
+    )
 
 
 def _parameters(types: list[str]) -> dict[str, Any]:
@@ -116,6 +119,7 @@ def _rest_document(issuer: str) -> Document:
     for item in rest["paths"].values():
         for operation in item.values():
             operation["security"] = []
+            operation["responses"] = responses_of(operation["operationId"]) or operation["responses"]
     return rest
 
 

@@ -39,7 +39,8 @@ def operation_outcome(issues: Sequence[Issue]) -> dict[str, Any]:
 
 def _issue_json(issue: Issue) -> dict[str, Any]:
     json: dict[str, Any] = {"severity": issue.severity, "code": issue.code, "diagnostics": issue.diagnostics}
-    if issue.expression is not None:
+    # What a client sent may hold what R4's string may not; a place that cannot be written is left out.
+    if issue.expression is not None and issue.expression.isprintable():
         json["expression"] = [issue.expression]
     return json
 

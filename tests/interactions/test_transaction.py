@@ -1,5 +1,6 @@
 """batch and transaction (FHIR R4, http.html#transaction)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -118,3 +119,24 @@ def test_an_empty_transaction_is_answered(client: httpx.Client) -> None:
 
 def test_a_bundle_of_another_type_is_refused(client: httpx.Client) -> None:
     assert post(client, type="collection").status_code == 400
+
+
+def test_a_bundle_answers_without_resources_on_request(client: httpx.Client) -> None:
+    for type in ("transaction", "batch"):
+        bundle = {"resourceType": "Bundle", "type": type, "entry": [entry("POST", "Patient", patient())]}
+        answer = client.post("/", json=bundle, headers={"Prefer": "return=minimal"}).json()["entry"][0]
+        assert answer["response"]["status"] == "201"
+        assert "resource" not in answer
+
+
+def test_who_may_not_read_is_shown_nothing(client: httpx.Client, client_with: Callable[..., httpx.Client]) -> None:
+    resource = patient(identifier=[{"system": "urn:s", "value": "1"}])
+    writer = client_with("system/Patient.cus")
+    create = entry("POST", "Patient", resource, ifNoneExist="identifier=urn:s|1")
+    first = post(writer, create).json()["entry"][0]
+    second = post(writer, create).json()["entry"][0]
+    alone = writer.post("/Patient", json=resource, headers={"If-None-Exist": "identifier=urn:s|1"})
+    assert "resource" not in first
+    assert "resource" not in second
+    assert first["response"]["location"].startswith(second["response"]["location"])
+    assert (alone.status_code, alone.content) == (200, b"")

@@ -6,8 +6,8 @@ from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.bundle_entries import outcome_result, parse_entry, response_bundle
 from bhr_api.interactions.context import Context
-from bhr_api.interactions.perform import perform
-from bhr_api.interactions.results import Result
+from bhr_api.interactions.perform import WRITES, perform
+from bhr_api.interactions.results import Result, shown
 from bhr_api.interactions.transaction import transaction
 
 
@@ -52,6 +52,7 @@ async def _perform(context: Context, position: int, entry: Resource) -> Result:
             raise MalformedRequestError("A batch takes reads, searches, histories and writes of resources.")
         if request.resource is not None:
             request.body = json_text.dumps(request.resource)
-        return await perform(context, request)
+        result = await perform(context, request)
+        return shown(context, result) if request.interaction in WRITES else result
     except RefusalError as error:
         return outcome_result(error.status, error.outcome)

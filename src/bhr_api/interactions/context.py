@@ -35,7 +35,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One request's view of the server. `lenient` is `Prefer: handling=lenient`; `held` the connection of a transaction."""
+    """One request's view of the server.
+
+    `lenient` is `Prefer: handling=lenient`, `minimal` is `return=minimal`; `held` is the connection of a transaction.
+    """
 
     database: Database
     audit: AuditTrail
@@ -46,6 +49,7 @@ class Context:
     visibility: Visibility
     origin: Origin
     lenient: bool = False
+    minimal: bool = False
     held: Connection | None = None
 
     @asynccontextmanager

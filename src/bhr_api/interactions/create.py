@@ -31,8 +31,19 @@ async def create(context: Context, request: Request) -> Result:
     result = await in_transaction(context, work)
     if isinstance(result, Result):
         return result
-    # R4 http.html#ccreate: "One Match: The server ignores the post and returns 200 OK".
-    return of_version(await read(context, request.resource_type, result))
+    return await existing(context, request.resource_type, result)
+
+
+async def existing(context: Context, resource_type: str, id: str) -> Result:
+    """What a conditional create answers when the resource is there (http.html#ccreate: "returns 200 OK").
+
+    A caller who may not read learns no more than its place.
+    """
+    if not context.caller.may("r", resource_type):
+        return Result(200, None, resource_type, id, location=f"{resource_type}/{id}")
+    result = of_version(await read(context, resource_type, id))
+    result.location = f"{resource_type}/{id}/_history/{result.version}"
+    return result
 
 
 async def _store_alone(context: Context, change: Change) -> Stored:

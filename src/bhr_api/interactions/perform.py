@@ -51,6 +51,9 @@ _WRITING: Mapping[str, Interaction] = {
 }
 
 
+WRITES = frozenset(_WRITING)
+
+
 async def perform_reading(context: Context, request: Request) -> Result:
     """Carry out an interaction that changes nothing."""
     return await _READING[request.interaction](context, request)

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from bhr_api.errors import Issue
 from bhr_api.fhir.definitions import RESOURCE_TYPES
+from bhr_api.interactions.context import Context
 from bhr_api.interactions.write import Stored
 from bhr_api.store.versions import StoredVersion
 
@@ -34,6 +35,13 @@ class Result:
 def of_version(found: StoredVersion) -> Result:
     """The result of a read."""
     return Result(200, found.body, RESOURCE_TYPES[found.resource_type - 1], found.id, found.version, found.last_updated)
+
+
+def shown(context: Context, result: Result) -> Result:
+    """The result of a write inside a bundle: without its resource for who wants none or may not read it."""
+    if context.minimal or not context.caller.may("r", result.resource_type):
+        result.body = None
+    return result
 
 
 def of_write(stored: Stored) -> Result:

@@ -14,10 +14,11 @@ from bhr_api.interactions.bundle_entries import Entry, parse_entries, response_b
 from bhr_api.interactions.bundle_references import Identities, conditional_references, rewrite
 from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction, lock_criteria
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.create import existing
 from bhr_api.interactions.perform import perform_reading
 from bhr_api.interactions.read import require
-from bhr_api.interactions.requests import Parameters, Request, parse_parameters
-from bhr_api.interactions.results import Result, of_write
+from bhr_api.interactions.requests import Parameters, parse_parameters
+from bhr_api.interactions.results import Result, of_write, shown
 from bhr_api.interactions.update import conditional_change, require_same_id
 from bhr_api.interactions.write import Change, apply, new_id
 from bhr_api.store.database import Connection
@@ -99,7 +100,7 @@ async def _carry_out(context: Context, connection: Connection, entries: Sequence
     by_position: dict[int, Result] = {}
     for plan in planned:
         if plan.change is not None:
-            by_position[plan.entry.position] = of_write(next(stored))
+            by_position[plan.entry.position] = shown(context, of_write(next(stored)))
     # http.html#trules: DELETE, POST, PUT, then GET: what is read shows the transaction's own writes.
     for plan in planned:
         if plan.change is None:
@@ -227,10 +228,7 @@ def _require_different(changes: Sequence[Change]) -> None:
 
 async def _read(context: Context, plan: _Planned) -> Result:
     if plan.existing is not None:
-        request = Request("read", plan.entry.request.resource_type, plan.existing.id)
-        result = await perform_reading(context, request)
-        result.location = f"{result.resource_type}/{result.id}/_history/{result.version}"
-        return result
+        return await existing(context, plan.entry.request.resource_type, plan.existing.id)
     if plan.entry.request.interaction == "conditional-delete":
         return Result(204)
     return await perform_reading(context, plan.entry.request)

@@ -17,7 +17,7 @@ from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_entries import version_of
 from bhr_api.interactions.capabilities import capability_statement
 from bhr_api.interactions.context import Context, Origin
-from bhr_api.interactions.perform import perform
+from bhr_api.interactions.perform import WRITES, perform
 from bhr_api.interactions.requests import Request, parse_parameters, parse_request
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.tenants import TenantRegistry
@@ -41,7 +41,6 @@ from bhr_api.store.row_ids import RowIds
 log = structlog.get_logger(__name__)
 
 _ADDRESS_CHARACTERS = 16_384
-_WRITES = frozenset({"create", "update", "conditional-update", "delete", "conditional-delete"})
 _WITH_BODY = frozenset({"create", "update", "conditional-update", "transaction"})
 
 
@@ -123,6 +122,7 @@ class FHIRApplication:
             caller=caller,
             visibility=Visibility.of(caller, words.hasher),
             origin=Origin(request_id, _source(scope)),
+            minimal=prefers.get("return") == "minimal",
             lenient=prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict"),
         )
         await self._take_body(scope, receive, headers, request)
@@ -130,7 +130,7 @@ class FHIRApplication:
         result = await self._perform(context, request)
         response_headers = [*headers_of(result, self.base_url), (b"x-request-id", request_id.encode())]
         body = result.body
-        if request.interaction in _WRITES:
+        if request.interaction in WRITES:
             may_read = caller.may("r", request.resource_type)
             body = written_body(result, prefers.get("return"), may_read=may_read)
             if body is None and result.status == 204:

@@ -50,6 +50,11 @@ class ServerProcess:
         assert self._process is not None
         return self._process.pid
 
+    def failures(self) -> list[str]:
+        """The lines of the log that tell of faults of the server's own, for which a request is answered 500."""
+        lines = self.log.read_text().splitlines()
+        return [line for line in lines if "internal_error" in line or "Exception in ASGI" in line]
+
     def start(self) -> None:
         """Start the server and return when it answers."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("BHR_")}

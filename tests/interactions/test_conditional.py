@@ -84,3 +84,10 @@ def test_if_modified_since_spares_the_body(client: httpx.Client) -> None:
     assert client.get(f"/Patient/{id}", headers={"If-Modified-Since": modified}).status_code == 304
     earlier = "Tue, 01 Jan 2019 00:00:00 GMT"
     assert client.get(f"/Patient/{id}", headers={"If-Modified-Since": earlier}).status_code == 200
+
+
+def test_criteria_in_the_address_of_a_create_are_its_condition(client: httpx.Client) -> None:
+    first = client.post("/Patient", params={"identifier": ASKED}, json=PATIENT)
+    second = client.post("/Patient", params={"identifier": ASKED}, json=PATIENT)
+    assert (first.status_code, second.status_code) == (201, 200)
+    assert second.json() == first.json()

@@ -5,7 +5,7 @@ import asyncpg
 from bhr_api.interactions.conditional import criteria_of, find, in_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import read, require
-from bhr_api.interactions.requests import Request, parse_parameters
+from bhr_api.interactions.requests import Parameters, Request, parse_parameters
 from bhr_api.interactions.results import Result, of_version, of_write
 from bhr_api.interactions.write import Change, Stored, apply, new_id, parse_resource
 from bhr_api.store.database import Connection
@@ -20,9 +20,9 @@ async def create(context: Context, request: Request) -> Result:
     assert request.body is not None
     resource = parse_resource(request.body, request.resource_type)
     change = Change("create", request.resource_type, new_id(), resource, request.body)
-    if request.if_none_exist is None:
+    criteria = _criteria(request)
+    if criteria is None:
         return of_write(await _store_alone(context, change))
-    criteria = parse_parameters(criteria_of(request.if_none_exist))
 
     async def work(connection: Connection) -> Result | str:
         found = await find(context, connection, request.resource_type, criteria)
@@ -32,6 +32,17 @@ async def create(context: Context, request: Request) -> Result:
     if isinstance(result, Result):
         return result
     return await existing(context, request.resource_type, result)
+
+
+def _criteria(request: Request) -> Parameters | None:
+    """The criteria of a conditional create; None for a plain one.
+
+    They stand in If-None-Exist. Some clients (fhirpy) write them into the address instead: what they mean is plain, and to
+    pass over them would make the duplicate that they are meant to prevent.
+    """
+    if request.if_none_exist is not None:
+        return parse_parameters(criteria_of(request.if_none_exist))
+    return [pair for pair in request.parameters if pair[0] not in ("_format", "_pretty")] or None
 
 
 async def existing(context: Context, resource_type: str, id: str) -> Result:

@@ -24,6 +24,15 @@ POOL_SIZE = Gauge("bhr_pool_connections", "Open database connections.", multipro
 POOL_IDLE = Gauge("bhr_pool_idle_connections", "Open database connections that are free.", multiprocess_mode="livesum")
 
 
+class _LibraryLog(logging.Handler):
+    """Says which library logged at which level. Its message may quote values, so that it stays out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log that there was something."""
+        place = f"{record.module}:{record.lineno}"
+        structlog.get_logger(record.name).error("library_log", level_name=record.levelname, place=place)
+
+
 def observe_request(interaction: str, resource_type: str, status: int, seconds: float) -> None:
     """Count one FHIR request."""
     name = interaction or "refused"
@@ -48,7 +57,10 @@ def metrics() -> tuple[bytes, str]:
 
 
 def configure_logging(format: str) -> None:
-    """Structured logs on standard error, as JSON lines or for a console."""
+    """Structured logs on standard error, as JSON lines or for a console; libraries' own from errors on, without traces."""
+    logging.basicConfig(level=logging.ERROR, handlers=[_LibraryLog()], force=True)
+    # Its pool retries by itself and logs each try; what it comes to is told by the requests.
+    logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
     renderer = structlog.processors.JSONRenderer() if format == "json" else structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[

@@ -189,8 +189,10 @@ class AuditSealer:
         # Also one that fails waits for its next turn, so that it cannot keep the shorter ones from theirs.
         tier.tried = started
         sealed, complete = 0, True
+        # Asked before, since it takes a connection of its own.
+        everybody = [_NO_TENANT, *await self._tenants()]
         async with self._database.acquire() as connection:
-            for tenant in await self._busy(connection, tier, started):
+            for tenant in await self._busy(connection, everybody, tier, started):
                 try:
                     sealed += await seal(connection, tenant, self._database.now(), tier.lookback)
                 except asyncpg.PostgresError as error:
@@ -201,8 +203,9 @@ class AuditSealer:
             shorter.tried = shorter.done = started
         return sealed
 
-    async def _busy(self, connection: Connection, tier: "_Tier", started: float) -> Sequence[int]:
-        tenants = [_NO_TENANT, *await self._tenants()]
+    async def _busy(
+        self, connection: Connection, tenants: Sequence[int], tier: "_Tier", started: float
+    ) -> Sequence[int]:
         if not tier.probes or tier.done is None:
             return tenants
         reach = tier.lookback + timedelta(seconds=started - tier.done) + CLOCK_DIFFERENCE

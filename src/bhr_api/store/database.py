@@ -5,7 +5,7 @@ An interaction acquires one connection, never a second while it holds one: that 
 
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,13 @@ SESSION_SETTINGS = {
 }
 
 
+# How long a statement may take to be cancelled before its connection is given up.
+RELEASE_SECONDS = 5.0
 _CONNECTION_LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     ConnectionError,
 )
 
@@ -102,7 +105,13 @@ class Database:
             raise OverloadedError("The connection to the database was lost; try again shortly.") from error
         finally:
             self._busy_seconds += time.perf_counter() - started
-            await self.pool.release(connection)
+            await self._release(connection)
+
+    async def _release(self, connection: Connection) -> None:
+        # asyncpg has ended a connection that cannot be reset and opens another one next time; whatever the transaction
+        # came to, it came to before.
+        with suppress(*_CONNECTION_LOST, TimeoutError):
+            await self.pool.release(connection, timeout=RELEASE_SECONDS)
 
     def take_busy_seconds(self) -> float:
         """For how long connections were held since this was last asked."""

@@ -8,9 +8,11 @@ import pytest
 
 from tests.fixtures.database import TestServer
 from tests.fixtures.server import RunningServer
+from tests.reliability.machine import Machine
 from tests.reliability.processes import OwnServer
 
 OwnServerWith = Callable[..., OwnServer]
+MachineWith = Callable[..., Machine]
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +61,25 @@ def own_server(postgresql: TestServer, tmp_path: Path) -> Iterator[OwnServerWith
     for server in made:
         server.close()
         postgresql.drop(server.dsn)
+
+
+@pytest.fixture
+def machine_with(tmp_path: Path) -> Iterator[MachineWith]:
+    """Starts servers with a PostgreSQL of their own: `machine_with(pool_size=10)`."""
+    made: list[Machine] = []
+
+    def start(**settings: object) -> Machine:
+        directory = tmp_path / f"machine-{len(made)}"
+        directory.mkdir()
+        made.append(Machine(directory, **settings))
+        return made[-1]
+
+    yield start
+    for machine in made:
+        machine.close()
+
+
+@pytest.fixture
+def machine(machine_with: MachineWith) -> Machine:
+    """A server with a PostgreSQL of its own."""
+    return machine_with()

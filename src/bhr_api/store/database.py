@@ -107,7 +107,7 @@ class Database:
             self._busy_seconds += time.perf_counter() - started
             await self._release(connection)
 
-    async def _release(self, connection: Connection) -> None:
+    async def _release(self, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> None:
         # asyncpg has ended a connection that cannot be reset and opens another one next time; whatever the transaction
         # came to, it came to before.
         with suppress(*_CONNECTION_LOST, TimeoutError):

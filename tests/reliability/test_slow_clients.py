@@ -1,0 +1,146 @@
+"""Clients that are slow, or go without a word, take nothing from the others (DESIGN promise 7)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+
+from bhr_api.worker import HEAD_SECONDS
+from tests.fixtures.server import RunningServer
+from tests.reliability.calls import BOUND_SECONDS, caller
+from tests.reliability.conftest import OwnServerWith
+from tests.reliability.locked_table import locked
+from tests.reliability.processes import OwnServer
+from tests.reliability.samples import entry, new_name, observation, transaction
+from tests.reliability.sockets import Socket, head
+
+pytestmark = pytest.mark.xdist_group("reliability")
+
+POOL = 10
+ARRIVAL_SECONDS = 3.0
+GONE = 150
+SLOW = 100
+PROMPT_SECONDS = 1.0
+
+
+@pytest.fixture
+def server(own_server: OwnServerWith) -> OwnServer:
+    """A server that waits three seconds for a body."""
+    return own_server(pool_size=POOL, request_timeout_seconds=ARRIVAL_SECONDS)
+
+
+@asynccontextmanager
+async def answering_others(server: RunningServer, token: str) -> AsyncIterator[None]:
+    """Assert that another client is answered promptly all the while."""
+    ending = asyncio.Event()
+
+    async def ask(http: httpx.AsyncClient) -> float:
+        slowest = 0.0
+        while not ending.is_set():
+            started = time.monotonic()
+            assert (await http.get("Patient")).status_code == 200
+            slowest = max(slowest, time.monotonic() - started)
+            await asyncio.sleep(0.05)
+        return slowest
+
+    async with caller(server, token) as http:
+        asking = asyncio.create_task(ask(http))
+        try:
+            yield
+        finally:
+            ending.set()
+            slowest = await asking
+        assert slowest < PROMPT_SECONDS
+
+
+def test_slow_clients_are_let_go_and_disturb_nobody(server: OwnServer) -> None:
+    running = server.running
+    token = running.token(running.new_tenant())
+    slow_head = head(running, token, "GET", "/fhir/Patient")
+
+    async def run() -> None:
+        async with asyncio.timeout(BOUND_SECONDS), answering_others(running, token):
+            sockets = [await Socket.connect(running) for _ in range(SLOW)]
+            lasted = await asyncio.gather(*(each.trickle(slow_head, HEAD_SECONDS + 5) for each in sockets))
+        assert max(lasted) < HEAD_SECONDS + 3
+        for each in sockets:
+            each.close()
+
+    asyncio.run(run())
+
+
+def test_a_slow_body_is_refused_when_its_time_is_up(server: OwnServer) -> None:
+    running = server.running
+    token = running.token(running.new_tenant())
+
+    async def run() -> None:
+        async with asyncio.timeout(BOUND_SECONDS), answering_others(running, token):
+            sockets = [await Socket.connect(running) for _ in range(20)]
+            for each in sockets:
+                await each.send(head(running, token, "POST", "/fhir/Patient", "Content-Length: 1000") + b'{"resour')
+            started = time.monotonic()
+            assert set(await asyncio.gather(*(each.status() for each in sockets))) <= {408, 503}
+            assert time.monotonic() - started < ARRIVAL_SECONDS + 2
+            # The rest of the body may come for ever; the connection is of no use to anybody.
+            lasted = await asyncio.gather(*(each.trickle(b" " * 30, 12) for each in sockets))
+            assert max(lasted) < 10
+            for each in sockets:
+                each.close()
+
+    asyncio.run(run())
+
+
+def test_clients_that_go_without_a_word_leave_no_connection_behind(server: OwnServer) -> None:
+    running = server.running
+    token = running.token(running.new_tenant())
+    in_the_body = head(running, token, "POST", "/fhir/Patient", "Content-Length: 100000") + b'{"resourceType": "Pat'
+    in_the_work = head(running, token, "GET", "/fhir/Patient?identifier=urn:example|1")
+
+    async def run() -> None:
+        async with asyncio.timeout(BOUND_SECONDS), caller(running, token) as http:
+            await http.get("Patient")
+            async with locked(running.dsn):
+                sockets = [await Socket.connect(running) for _ in range(GONE)]
+                for n, each in enumerate(sockets):
+                    await each.send(in_the_work if n % 2 else in_the_body)
+                assert await asyncio.to_thread(server.busy_connections_become, POOL, 5)
+                for each in sockets:
+                    each.reset()
+            assert await asyncio.to_thread(server.busy_connections_become, 0, 10)
+            assert (await http.get("Patient")).status_code == 200
+            async with locked(running.dsn):
+                asking = [asyncio.create_task(http.get("Patient")) for _ in range(POOL)]
+                assert await asyncio.to_thread(server.busy_connections_become, POOL, 5)
+            await asyncio.gather(*asking)
+
+    asyncio.run(run())
+    assert server.failures() == []
+
+
+def test_clients_that_do_not_read_hold_no_database_connection(server: OwnServer) -> None:
+    running = server.running
+    token = running.token(running.new_tenant())
+    name = new_name()
+    note = [{"text": "x" * 20_000}]
+
+    async def run() -> None:
+        async with asyncio.timeout(BOUND_SECONDS), caller(running, token) as http:
+            entries = [entry("POST", "Observation", observation(n, name=name, note=note)) for n in range(100)]
+            assert (await http.post("", json=transaction(entries))).status_code == 200
+            sockets = [await Socket.connect(running) for _ in range(POOL * 3)]
+            for each in sockets:
+                # Nothing is read: two megabytes do not fit into the buffers of a socket.
+                each.stop_reading()
+                await each.send(head(running, token, "GET", "/fhir/Observation?_count=100"))
+            started = time.monotonic()
+            assert (await http.get("Patient")).status_code == 200
+            assert time.monotonic() - started < 5
+            assert await asyncio.to_thread(server.busy_connections_become, 0, 5)
+            for each in sockets:
+                each.reset()
+
+    asyncio.run(run())
+    assert server.failures() == []

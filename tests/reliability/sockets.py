@@ -4,7 +4,8 @@ import asyncio
 import socket
 import struct
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from tests.fixtures.server import RunningServer
 
@@ -83,6 +84,21 @@ class Socket:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
 
-    def close(self) -> None:
-        """Close the connection."""
-        self.writer.close()
+    async def close(self) -> None:
+        """End the connection, whatever is still on its way."""
+        self.writer.transport.abort()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+
+@asynccontextmanager
+async def sockets(server: RunningServer, number: int = 1) -> AsyncIterator[list[Socket]]:
+    """That many connections to `server`."""
+    made: list[Socket] = []
+    try:
+        for _ in range(number):
+            made.append(await Socket.connect(server))
+        yield made
+    finally:
+        for each in made:
+            await each.close()

@@ -15,7 +15,7 @@ from tests.reliability.conftest import OwnServerWith
 from tests.reliability.locked_table import locked
 from tests.reliability.processes import OwnServer
 from tests.reliability.samples import entry, new_name, observation, transaction
-from tests.reliability.sockets import Socket, head
+from tests.reliability.sockets import head, sockets
 
 pytestmark = pytest.mark.xdist_group("reliability")
 
@@ -62,12 +62,9 @@ def test_slow_clients_are_let_go_and_disturb_nobody(server: OwnServer) -> None:
     slow_head = head(running, token, "GET", "/fhir/Patient")
 
     async def run() -> None:
-        async with asyncio.timeout(BOUND_SECONDS), answering_others(running, token):
-            sockets = [await Socket.connect(running) for _ in range(SLOW)]
-            lasted = await asyncio.gather(*(each.trickle(slow_head, HEAD_SECONDS + 5) for each in sockets))
+        async with asyncio.timeout(BOUND_SECONDS), answering_others(running, token), sockets(running, SLOW) as slow:
+            lasted = await asyncio.gather(*(each.trickle(slow_head, HEAD_SECONDS + 5) for each in slow))
         assert max(lasted) < HEAD_SECONDS + 3
-        for each in sockets:
-            each.close()
 
     asyncio.run(run())
 
@@ -77,18 +74,15 @@ def test_a_slow_body_is_refused_when_its_time_is_up(server: OwnServer) -> None:
     token = running.token(running.new_tenant())
 
     async def run() -> None:
-        async with asyncio.timeout(BOUND_SECONDS), answering_others(running, token):
-            sockets = [await Socket.connect(running) for _ in range(20)]
-            for each in sockets:
+        async with asyncio.timeout(BOUND_SECONDS), answering_others(running, token), sockets(running, 20) as slow:
+            for each in slow:
                 await each.send(head(running, token, "POST", "/fhir/Patient", "Content-Length: 1000") + b'{"resour')
             started = time.monotonic()
-            assert set(await asyncio.gather(*(each.status() for each in sockets))) <= {408, 503}
+            assert set(await asyncio.gather(*(each.status() for each in slow))) <= {408, 503}
             assert time.monotonic() - started < ARRIVAL_SECONDS + 2
             # The rest of the body may come for ever; the connection is of no use to anybody.
-            lasted = await asyncio.gather(*(each.trickle(b" " * 30, 12) for each in sockets))
+            lasted = await asyncio.gather(*(each.trickle(b" " * 30, 12) for each in slow))
             assert max(lasted) < 10
-            for each in sockets:
-                each.close()
 
     asyncio.run(run())
 
@@ -102,12 +96,11 @@ def test_clients_that_go_without_a_word_leave_no_connection_behind(server: OwnSe
     async def run() -> None:
         async with asyncio.timeout(BOUND_SECONDS), caller(running, token) as http:
             await http.get("Patient")
-            async with locked(running.dsn):
-                sockets = [await Socket.connect(running) for _ in range(GONE)]
-                for n, each in enumerate(sockets):
+            async with locked(running.dsn), sockets(running, GONE) as going:
+                for n, each in enumerate(going):
                     await each.send(in_the_work if n % 2 else in_the_body)
                 assert await asyncio.to_thread(server.busy_connections_become, POOL, 5)
-                for each in sockets:
+                for each in going:
                     each.reset()
             assert await asyncio.to_thread(server.busy_connections_become, 0, 10)
             assert (await http.get("Patient")).status_code == 200
@@ -130,17 +123,15 @@ def test_clients_that_do_not_read_hold_no_database_connection(server: OwnServer)
         async with asyncio.timeout(BOUND_SECONDS), caller(running, token) as http:
             entries = [entry("POST", "Observation", observation(n, name=name, note=note)) for n in range(100)]
             assert (await http.post("", json=transaction(entries))).status_code == 200
-            sockets = [await Socket.connect(running) for _ in range(POOL * 3)]
-            for each in sockets:
-                # Nothing is read: two megabytes do not fit into the buffers of a socket.
-                each.stop_reading()
-                await each.send(head(running, token, "GET", "/fhir/Observation?_count=100"))
-            started = time.monotonic()
-            assert (await http.get("Patient")).status_code == 200
-            assert time.monotonic() - started < 5
-            assert await asyncio.to_thread(server.busy_connections_become, 0, 5)
-            for each in sockets:
-                each.reset()
+            async with sockets(running, POOL * 3) as silent:
+                for each in silent:
+                    # Nothing is read: two megabytes do not fit into the buffers of a socket.
+                    each.stop_reading()
+                    await each.send(head(running, token, "GET", "/fhir/Observation?_count=100"))
+                started = time.monotonic()
+                assert (await http.get("Patient")).status_code == 200
+                assert time.monotonic() - started < 5
+                assert await asyncio.to_thread(server.busy_connections_become, 0, 5)
 
     asyncio.run(run())
     assert server.failures() == []

@@ -9,14 +9,16 @@ import os
 import signal
 import tempfile
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from bhr_api.app import Application
 from bhr_api.settings import Settings
 from bhr_api.telemetry import configure_logging
+
+if TYPE_CHECKING:
+    from bhr_api.app import Application
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 65_536
@@ -73,8 +75,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def create_application() -> Application:
+def create_application() -> "Application":
     """The application of one worker process; settings, with the database's URL, come by the environment."""
+    # The parent of several workers starts them before it would have imported what only they need.
+    from bhr_api.app import Application
+
     settings = Settings()
     configure_logging(settings.log_format)
     _end_with_parent()

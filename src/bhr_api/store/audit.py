@@ -120,12 +120,19 @@ async def ensure_partitions(connection: Connection, now: datetime, months: int =
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for _ in range(months + 1):
         following = (first + timedelta(days=32)).replace(day=1)
-        try:
-            await connection.execute(
-                f"CREATE TABLE IF NOT EXISTS audit_event_{first:%Y%m} PARTITION OF audit_event"
-                f" FOR VALUES FROM ('{first:%Y-%m-%d}Z') TO ('{following:%Y-%m-%d}Z')"
-            )
-        except asyncpg.CheckViolationError:
-            # The month has events in the partition for the rest already, where they are found as well.
-            log.info("audit_month_in_rest", month=f"{first:%Y-%m}")
+        await _ensure_partition(connection, first, following)
         first = following
+
+
+async def _ensure_partition(connection: Connection, first: datetime, following: datetime) -> None:
+    try:
+        await connection.execute(
+            f"CREATE TABLE IF NOT EXISTS audit_event_{first:%Y%m} PARTITION OF audit_event"
+            f" FOR VALUES FROM ('{first:%Y-%m-%d}Z') TO ('{following:%Y-%m-%d}Z')"
+        )
+    except asyncpg.CheckViolationError:
+        # The month has events in the partition for the rest already, where they are found as well.
+        log.info("audit_month_in_rest", month=f"{first:%Y-%m}")
+    except (asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
+        # IF NOT EXISTS does not see what another worker is making at the same moment.
+        return

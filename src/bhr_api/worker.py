@@ -9,10 +9,12 @@ import os
 import signal
 import tempfile
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from bhr_api.settings import Settings
 from bhr_api.telemetry import configure_logging
@@ -25,11 +27,16 @@ HEAD_BYTES = 65_536
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+class HeadTooLargeError(Exception):
+    """The address and headers of a request take more than `HEAD_BYTES`."""
+
+
 class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, closing connections whose request head is slow or too large (RFC 6585 §5, RFC 9110 §15.5.9)."""
 
     _timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
+    _unparsed_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         """A connection must bring a request soon."""
@@ -42,26 +49,54 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Count what the head takes, and refuse one that does not end."""
-        self._head_bytes += len(data)
+        """Refuse a head of which a single line does not end."""
+        arriving = self._timer is not None
         super().data_received(data)
-        if self._timer is not None and self._head_bytes > HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+        if arriving and self._timer is not None:
+            self._unparsed_bytes += len(data)
+            if self._unparsed_bytes > HEAD_BYTES and not self.transport.is_closing():
+                self._refuse_head()
 
     def on_message_begin(self) -> None:
         """A further request on the connection has the same time."""
         super().on_message_begin()
+        self._head_bytes = 0
         if self._timer is None:
             self._await_head()
+
+    def on_url(self, url: bytes) -> None:
+        """The address counts towards the head."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """So does each header."""
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """The head is here; the body has limits of its own (`Limits`)."""
         self._head_arrived()
         super().on_headers_complete()
 
+    def send_400_response(self, msg: str) -> None:
+        """What the parser could not take; a head that is too large among it."""
+        if self._head_bytes > HEAD_BYTES:
+            self._refuse_head()
+        else:
+            super().send_400_response(msg)
+
+    def _count(self, size: int) -> None:
+        self._head_bytes += size
+        if self._head_bytes > HEAD_BYTES:
+            raise HeadTooLargeError
+
+    def _refuse_head(self) -> None:
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
     def _await_head(self) -> None:
-        self._head_bytes = 0
+        self._unparsed_bytes = 0
         self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
 
     def _head_arrived(self) -> None:
@@ -107,7 +142,7 @@ def run(settings: Settings, dsn: str) -> None:
     with tempfile.TemporaryDirectory(prefix="bhr-metrics-") as metrics_dir:
         if settings.workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
-        uvicorn.run(
+        config = uvicorn.Config(
             "bhr_api.worker:create_application",
             factory=True,
             host=settings.host,
@@ -125,6 +160,28 @@ def run(settings: Settings, dsn: str) -> None:
             timeout_graceful_shutdown=int(settings.shutdown_seconds),
             backlog=2048,
         )
+        with suppress(KeyboardInterrupt):
+            _serve(config)
+
+
+def _serve(config: uvicorn.Config) -> None:
+    if config.workers > 1:
+        _Workers(config, sockets=[config.bind_socket()]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run()
+    if not server.started:
+        raise SystemExit(1)
+
+
+class _Workers(Multiprocess):
+    """Worker processes whose parent stops listening at once when they are to end, so that nobody waits for an answer."""
+
+    def terminate_all(self) -> None:
+        """Close the parent's end of the listening sockets, then tell the workers."""
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
 
 
 def _environment(settings: Settings) -> dict[str, str]:

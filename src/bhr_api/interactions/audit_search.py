@@ -42,7 +42,7 @@ async def read_audit_event(context: Context, id: str) -> Result:
         if event is None:
             raise not_found("AuditEvent", id)
         body = (await _rendered(context, connection, [event]))[0]
-    await context.audit.record(
+    await context.record(
         context.event("read", 200, resource_type="AuditEvent", resource_id=id, version=1, patients=event.patients)
     )
     return Result(200, body, "AuditEvent", id, 1, event.recorded)
@@ -195,6 +195,6 @@ def _ignored(name: str) -> Issue:
 
 async def _record(context: Context, request: Request, applied: str, events: Sequence[AuditEvent]) -> None:
     patients = list(dict.fromkeys(token for event in events for token in event.patients))
-    await context.audit.record(
+    await context.record(
         context.event(request.interaction, 200, resource_type="AuditEvent", query=applied, patients=patients)
     )

@@ -9,7 +9,7 @@ from bhr_api.access import Caller
 from bhr_api.search.cursor import CursorSeal
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
-from bhr_api.store.audit import AuditEvent, AuditTrail
+from bhr_api.store.audit import AuditEvent, AuditTrail, append
 from bhr_api.store.database import Connection, Database
 from bhr_api.store.row_ids import RowIds
 
@@ -60,6 +60,13 @@ class Context:
             return
         async with self.database.acquire() as connection:
             yield connection
+
+    async def record(self, event: AuditEvent) -> None:
+        """Have a reading's event kept: with the next batch, or within the transaction that holds the connection."""
+        if self.held is not None:
+            await append(self.held, [event])
+        else:
+            await self.audit.record(event)
 
     @property
     def tenant(self) -> int:

@@ -137,4 +137,4 @@ async def _record(context: Context, request: Request, query: str, rows: Sequence
         query=query,
         patients=patients,
     )
-    await context.audit.record(event)
+    await context.record(event)

@@ -72,7 +72,7 @@ def _unknown_version(resource_type: str, id: str, version_id: str) -> UnknownVer
 
 async def _record(context: Context, interaction: str, found: StoredVersion, resource_type: str) -> None:
     patients = () if found.patient is None else (found.patient,)
-    await context.audit.record(
+    await context.record(
         context.event(
             interaction,
             200,

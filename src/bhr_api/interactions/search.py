@@ -132,6 +132,6 @@ def _ignored(name: str) -> Issue:
 
 async def _record(context: Context, request: Request, applied: str, rows: Sequence[Any]) -> None:
     patients = [patient for patient in dict.fromkeys(row["patient"] for row in rows) if patient is not None]
-    await context.audit.record(
+    await context.record(
         context.event(request.interaction, 200, resource_type=request.resource_type, query=applied, patients=patients)
     )

@@ -60,6 +60,7 @@ class _Exchange:
     caller: Caller | None = None
     interaction: str = ""
     resource_type: str = ""
+    has_unread_body: bool = False
 
 
 @dataclass(slots=True)
@@ -87,12 +88,13 @@ class FHIRApplication:
         try:
             headers = Headers(scope)
             request_id = headers.request_id()
+            exchange.has_unread_body = headers.announces_body()
             status = await self._answer(scope, receive, send, headers, request_id, exchange)
         except Exception as error:
             refusal = refusal_of(error, request_id)
             status = refusal.status
             await self._record_refusal(exchange, refusal, request_id, _source(scope))
-            await send_refusal(send, refusal, headers, request_id, head=head)
+            await send_refusal(send, refusal, headers, request_id, head=head, close=exchange.has_unread_body)
         self.observe(exchange.interaction, exchange.resource_type, status, time.perf_counter() - started)
 
     async def _answer(
@@ -126,6 +128,7 @@ class FHIRApplication:
             lenient=prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict"),
         )
         await self._take_body(scope, receive, headers, request)
+        exchange.has_unread_body = False
         _take_conditions(request, headers)
         result = await self._perform(context, request)
         response_headers = [*headers_of(result, self.base_url), (b"x-request-id", request_id.encode())]

@@ -40,6 +40,10 @@ class Headers:
         value = self._values.get(name)
         return None if value is None else value.decode("latin-1")
 
+    def announces_body(self) -> bool:
+        """Whether a body follows the head (RFC 9112 §6.3)."""
+        return self._values.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in self._values
+
     def request_id(self) -> str:
         """The client's own X-Request-Id if it is well formed, else a new one."""
         sent = self.get(b"x-request-id")

@@ -83,9 +83,14 @@ def _gzip(body: bytes) -> bytes:
 
 
 async def send_refusal(
-    send: Send, error: RefusalError, request: Headers | None, request_id: str, *, head: bool
+    send: Send, error: RefusalError, request: Headers | None, request_id: str, *, head: bool, close: bool
 ) -> None:
-    """Send what a refusal says: its status, headers and OperationOutcome."""
+    """Send what a refusal says: its status, headers and OperationOutcome.
+
+    `close`: the request's body was not read to its end, and nobody will (RFC 9110 §15.5.14).
+    """
     headers: RawHeaders = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     headers.append((b"x-request-id", request_id.encode()))
+    if close:
+        headers.append((b"connection", b"close"))
     await send_response(send, error.status, headers, json_text.dumps(error.outcome), request, head=head)

@@ -3,7 +3,8 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 
 import httpx
 
@@ -14,6 +15,13 @@ Call = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
 # Whatever a test waits for, it waits no longer than this: a server that hangs fails the test.
 BOUND_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RacingServer(RunningServer):
+    """A server to race against; `processes` are its workers."""
+
+    processes: int
 
 
 @asynccontextmanager
@@ -27,13 +35,35 @@ async def caller(server: RunningServer, token: str) -> AsyncIterator[httpx.Async
         yield client
 
 
-def together(server: RunningServer, token: str, calls: Sequence[Call]) -> list[httpx.Response]:
+@asynccontextmanager
+async def spread(server: RacingServer, token: str, number: int) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """That many clients with one open connection each, spread evenly over the server's processes.
+
+    The kernel gives a connection to whichever process asks first, so those that a process has too many of are left idle.
+    """
+    share = -(-number // server.processes)
+    found: dict[str, list[httpx.AsyncClient]] = {}
+    async with asyncio.timeout(BOUND_SECONDS), AsyncExitStack() as stack:
+        while sum(len(clients[:share]) for clients in found.values()) < number:
+            client = await stack.enter_async_context(caller(server, token))
+            answer = await sending("GET", "Patient?_summary=count")(client)
+            found.setdefault(process_of(answer), []).append(client)
+        yield [client for clients in found.values() for client in clients[:share]][:number]
+
+
+def process_of(answer: httpx.Response) -> str:
+    """Which worker process answered: the request ids that it makes up begin with a word of its own."""
+    word: str = answer.headers["x-request-id"].partition("-")[0]
+    return word
+
+
+def together(server: RacingServer, token: str, calls: Sequence[Call]) -> list[httpx.Response]:
     """The answers to `calls`, all sent at one moment on connections that are open by then."""
 
     async def run() -> list[httpx.Response]:
-        async with asyncio.timeout(BOUND_SECONDS), caller(server, token) as client:
-            await asyncio.gather(*(client.get(f"{server.url}/health/live") for _ in calls))
-            return list(await asyncio.gather(*(call(client) for call in calls)))
+        async with spread(server, token, len(calls)) as clients:
+            random.shuffle(clients)
+            return list(await asyncio.gather(*(call(client) for call, client in zip(calls, clients, strict=True))))
 
     return asyncio.run(run())
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import asyncpg
 import httpx
 
+from bhr_api.store import tenants
+from bhr_api.store.audit_verification import Fault, verify
 from tests.fixtures.database import on_database
 from tests.fixtures.server import RunningServer
 from tests.reliability.calls import caller
@@ -18,7 +20,8 @@ ENTRIES = 5
 _LOCATION = re.compile(r"(Observation/[^/]+)/_history/([0-9]+)$")
 _AUDITED = """
     SELECT resource_type || '/' || resource_id, version FROM audit_event
-    WHERE resource_type = 'Observation' AND interaction IN ('create', 'update') AND status < 300
+    WHERE tenant = (SELECT tenant FROM tenant WHERE name = $1) AND resource_type = 'Observation'
+        AND interaction IN ('create', 'update') AND status < 300
 """
 
 # A version of a resource: its reference and number.
@@ -122,10 +125,21 @@ def kept_by(server: RunningServer, token: str) -> Kept:
     return kept
 
 
-def audited(dsn: str) -> list[Version]:
+def audited(dsn: str, tenant_name: str) -> list[Version]:
     """The versions that the audit trail says were written."""
 
     async def read(connection: asyncpg.Connection) -> list[Version]:
-        return [(row[0], row[1]) for row in await connection.fetch(_AUDITED)]
+        return [(row[0], row[1]) for row in await connection.fetch(_AUDITED, tenant_name)]
 
     return on_database(dsn, read)
+
+
+def audit_faults(dsn: str, tenant_name: str) -> list[Fault]:
+    """What is not as the audit trail's seal says."""
+
+    async def check(connection: asyncpg.Connection) -> list[Fault]:
+        tenant = await tenants.find(connection, tenant_name)
+        assert tenant is not None
+        return (await verify(connection, tenant.tenant)).faults
+
+    return on_database(dsn, check)

@@ -59,6 +59,11 @@ class Machine:
         """The process ids of the server's connections, the busiest first."""
         return on_database(self.postgresql.superuser_dsn, _backends_of_the_server)
 
+    def kill_worker(self) -> None:
+        """One of several worker processes dies; their parent has to see to it."""
+        workers = self.server.workers()
+        os.kill(workers[0], signal.SIGKILL)
+
     def kill_both(self) -> None:
         """Everything dies, as in a power cut, and is started again."""
         self.server.kill()

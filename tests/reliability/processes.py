@@ -17,6 +17,8 @@ from tests.fixtures.server import RunningServer
 _SOURCE = Path(__file__).parents[2] / "src"
 _START_SECONDS = 60
 _STOP_SECONDS = 40
+# A state in /proc/net/tcp (proc_net_tcp(5)).
+_ESTABLISHED = "01"
 _BUSY = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND application_name = 'bhr-api' AND state <> 'idle'
@@ -49,6 +51,11 @@ class ServerProcess:
         """The process id of the server, with several workers that of their parent."""
         assert self._process is not None
         return self._process.pid
+
+    def workers(self) -> list[int]:
+        """The process ids of its worker processes."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     def failures(self) -> list[str]:
         """The lines of the log that tell of faults of the server's own, for which a request is answered 500."""
@@ -120,6 +127,12 @@ class OwnServer(ServerProcess):
     def running(self) -> RunningServer:
         """The server as the other tests know it: with tenants and tokens."""
         return RunningServer(self.url, self.dsn)
+
+    def open_sockets(self) -> int:
+        """How many connections of clients the server has open."""
+        lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+        ends = [line.split()[1:4] for line in lines]
+        return sum(local.endswith(f":{self.port:04X}") and state == _ESTABLISHED for local, _, state in ends)
 
     def busy_connections(self) -> int:
         """How many of the server's database connections are in a statement or a transaction now."""

@@ -30,8 +30,12 @@ class Socket:
 
     @classmethod
     async def connect(cls, server: RunningServer) -> "Socket":
-        """A new connection."""
-        return cls(*await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2])))
+        """A new connection, with a small buffer for what the server sends."""
+        made = socket.socket()
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, ("127.0.0.1", int(server.url.rpartition(":")[2])))
+        return cls(*await asyncio.open_connection(sock=made))
 
     async def send(self, data: bytes) -> None:
         """Send `data`."""

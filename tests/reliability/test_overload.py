@@ -45,10 +45,10 @@ MIXED: list[tuple[Ask, set[int]]] = [
 ]
 
 
-@pytest.fixture
-def busy_server(own_server: OwnServerWith) -> OwnServer:
+@pytest.fixture(scope="module")
+def busy_server(shared_server: OwnServerWith) -> OwnServer:
     """A server with a pool of ten connections, which is the default as well."""
-    return own_server(pool_size=POOL)
+    return shared_server(pool_size=POOL)
 
 
 def is_shed(answer: httpx.Response) -> bool:

@@ -5,14 +5,14 @@ import asyncio
 import httpx
 import pytest
 
-from tests.fixtures.server import RunningServer
 from tests.reliability.calls import (
-    BOUND_SECONDS,
-    caller,
+    RacingServer,
     found_ids,
     history_versions,
+    process_of,
     resource_id,
     sending,
+    spread,
     statuses,
     together,
 )
@@ -24,7 +24,7 @@ FIFTY = 50
 
 
 def test_of_fifty_simultaneous_updates_with_if_match_one_wins(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     reference = f"Observation/{resource_id(client.post('Observation', json=observation(0)))}"
     body = {**observation(1), "id": reference.partition("/")[2]}
@@ -35,7 +35,7 @@ def test_of_fifty_simultaneous_updates_with_if_match_one_wins(
 
 
 def test_without_if_match_every_one_of_fifty_updates_is_a_version(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     reference = f"Observation/{resource_id(client.post('Observation', json=observation(0)))}"
     bodies = [{**observation(n), "id": reference.partition("/")[2]} for n in range(FIFTY)]
@@ -46,7 +46,7 @@ def test_without_if_match_every_one_of_fifty_updates_is_a_version(
 
 
 def test_of_fifty_simultaneous_conditional_creates_one_creates(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name = new_name()
     call = sending("POST", "Patient", patient(name), if_none_exist=f"identifier={SYSTEM}|{name}")
@@ -57,7 +57,7 @@ def test_of_fifty_simultaneous_conditional_creates_one_creates(
 
 
 def test_conditional_creates_that_spell_one_criterion_differently_are_about_one_resource(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name = new_name()
     encoded = f"{SYSTEM.replace(':', '%3A')}%7C{name}"
@@ -72,7 +72,7 @@ def test_conditional_creates_that_spell_one_criterion_differently_are_about_one_
     assert len(found_ids(client, "Patient", name)) == 1
 
 
-def test_of_twenty_puts_of_a_new_id_one_creates(racing: RunningServer, token: str, client: httpx.Client) -> None:
+def test_of_twenty_puts_of_a_new_id_one_creates(racing: RacingServer, token: str, client: httpx.Client) -> None:
     reference = f"Patient/{new_name()}"
     body = {**patient(new_name()), "id": reference.partition("/")[2]}
     answers = together(racing, token, [sending("PUT", reference, body)] * 20)
@@ -81,7 +81,7 @@ def test_of_twenty_puts_of_a_new_id_one_creates(racing: RunningServer, token: st
 
 
 def test_fifty_conditional_updates_without_a_match_make_one_resource(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name = new_name()
     call = sending("PUT", f"Patient?identifier={SYSTEM}|{name}", patient(name))
@@ -91,7 +91,7 @@ def test_fifty_conditional_updates_without_a_match_make_one_resource(
     assert history_versions(client, f"Patient/{created}") == list(range(1, FIFTY + 1))
 
 
-def test_twenty_conditional_deletes_delete_once(racing: RunningServer, token: str, client: httpx.Client) -> None:
+def test_twenty_conditional_deletes_delete_once(racing: RacingServer, token: str, client: httpx.Client) -> None:
     name = new_name()
     reference = f"Patient/{resource_id(client.post('Patient', json=patient(name)))}"
     answers = together(racing, token, [sending("DELETE", f"Patient?identifier={SYSTEM}|{name}")] * 20)
@@ -101,7 +101,7 @@ def test_twenty_conditional_deletes_delete_once(racing: RunningServer, token: st
 
 
 def test_a_resource_that_updates_and_deletes_fight_over_has_a_gapless_history(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     reference = f"Patient/{resource_id(client.post('Patient', json=patient(new_name())))}"
     body = {**patient(new_name()), "id": reference.partition("/")[2]}
@@ -112,7 +112,7 @@ def test_a_resource_that_updates_and_deletes_fight_over_has_a_gapless_history(
 
 
 def test_a_counter_that_twenty_clients_increment_ends_exact(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     reference = f"Observation/{resource_id(client.post('Observation', json=observation(0)))}"
 
@@ -127,15 +127,15 @@ def test_a_counter_that_twenty_clients_increment_ends_exact(
                 assert written.status_code == 412
 
     async def run() -> None:
-        async with asyncio.timeout(BOUND_SECONDS), caller(racing, token) as http:
-            await asyncio.gather(*(increment(http) for _ in range(20)))
+        async with spread(racing, token, 20) as clients:
+            await asyncio.gather(*(increment(http) for http in clients))
 
     asyncio.run(run())
     assert client.get(reference).json()["valueInteger"] == 60
     assert history_versions(client, reference) == list(range(1, 62))
 
 
-def test_what_was_written_is_found_at_once(racing: RunningServer, token: str) -> None:
+def test_what_was_written_is_found_at_once(racing: RacingServer, token: str) -> None:
     for n in range(30):
         name = new_name()
         # Each request on a connection of its own, so that another worker may have to find it.
@@ -144,8 +144,7 @@ def test_what_was_written_is_found_at_once(racing: RunningServer, token: str) ->
             assert found_ids(reader, "Observation", name) == [resource_id(created)]
 
 
-def test_a_race_against_two_workers_reaches_both(two_workers: RunningServer) -> None:
+def test_a_race_against_two_workers_reaches_both(two_workers: RacingServer) -> None:
     token = two_workers.token(two_workers.new_tenant())
     answers = together(two_workers, token, [sending("GET", "Patient")] * FIFTY)
-    processes = {answer.headers["x-request-id"].partition("-")[0] for answer in answers}
-    assert len(processes) == 2
+    assert len({process_of(answer) for answer in answers}) == 2

@@ -14,8 +14,8 @@ from tests.reliability.calls import BOUND_SECONDS, caller
 from tests.reliability.conftest import OwnServerWith
 from tests.reliability.locked_table import locked
 from tests.reliability.processes import OwnServer
-from tests.reliability.samples import entry, new_name, observation, transaction
-from tests.reliability.sockets import head, sockets
+from tests.reliability.samples import entry, observation, transaction
+from tests.reliability.sockets import Socket, head, sockets
 
 pytestmark = pytest.mark.xdist_group("reliability")
 
@@ -26,10 +26,10 @@ SLOW = 100
 PROMPT_SECONDS = 1.0
 
 
-@pytest.fixture
-def server(own_server: OwnServerWith) -> OwnServer:
+@pytest.fixture(scope="module")
+def server(shared_server: OwnServerWith) -> OwnServer:
     """A server that waits three seconds for a body."""
-    return own_server(pool_size=POOL, request_timeout_seconds=ARRIVAL_SECONDS)
+    return shared_server(pool_size=POOL, request_timeout_seconds=ARRIVAL_SECONDS)
 
 
 @asynccontextmanager
@@ -113,25 +113,52 @@ def test_clients_that_go_without_a_word_leave_no_connection_behind(server: OwnSe
     assert server.failures() == []
 
 
-def test_clients_that_do_not_read_hold_no_database_connection(server: OwnServer) -> None:
+@pytest.fixture
+def long_page(server: OwnServer) -> tuple[str, bytes]:
+    """A token, and the head of a request whose answer is 10 MB long: no buffer of a socket takes as much."""
     running = server.running
     token = running.token(running.new_tenant())
-    name = new_name()
-    note = [{"text": "x" * 20_000}]
+    note = [{"text": "x" * 100_000}]
+    with running.client(token) as client:
+        entries = [entry("POST", "Observation", observation(n, note=note)) for n in range(100)]
+        client.post("", json=transaction(entries), headers={"Prefer": "return=minimal"}).raise_for_status()
+    return token, head(running, token, "GET", "/fhir/Observation?_count=100")
+
+
+async def ask_and_not_read(silent: list[Socket], request: bytes) -> None:
+    """Send `request` on every one, and leave the answers lying."""
+    for each in silent:
+        each.stop_reading()
+        await each.send(request)
+
+
+def test_clients_that_do_not_read_hold_no_database_connection(server: OwnServer, long_page: tuple[str, bytes]) -> None:
+    token, request = long_page
 
     async def run() -> None:
-        async with asyncio.timeout(BOUND_SECONDS), caller(running, token) as http:
-            entries = [entry("POST", "Observation", observation(n, name=name, note=note)) for n in range(100)]
-            assert (await http.post("", json=transaction(entries))).status_code == 200
-            async with sockets(running, POOL * 3) as silent:
-                for each in silent:
-                    # Nothing is read: two megabytes do not fit into the buffers of a socket.
-                    each.stop_reading()
-                    await each.send(head(running, token, "GET", "/fhir/Observation?_count=100"))
-                started = time.monotonic()
-                assert (await http.get("Patient")).status_code == 200
-                assert time.monotonic() - started < 5
-                assert await asyncio.to_thread(server.busy_connections_become, 0, 5)
+        running = server.running
+        async with asyncio.timeout(BOUND_SECONDS), caller(running, token) as http, sockets(running, POOL * 2) as silent:
+            await ask_and_not_read(silent, request)
+            started = time.monotonic()
+            assert (await http.get("Patient")).status_code == 200
+            assert time.monotonic() - started < 5
+            assert await asyncio.to_thread(server.busy_connections_become, 0, 5)
+            assert server.open_sockets() >= POOL * 2
 
     asyncio.run(run())
     assert server.failures() == []
+
+
+@pytest.mark.soak
+def test_clients_that_do_not_read_are_let_go_in_the_end(server: OwnServer, long_page: tuple[str, bytes]) -> None:
+    _, request = long_page
+
+    async def run() -> None:
+        async with asyncio.timeout(2 * BOUND_SECONDS), sockets(server.running, POOL) as silent:
+            await ask_and_not_read(silent, request)
+            deadline = time.monotonic() + BOUND_SECONDS
+            while server.open_sockets() > 0:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(1)
+
+    asyncio.run(run())

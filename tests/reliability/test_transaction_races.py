@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 import httpx
 import pytest
 
-from tests.fixtures.server import RunningServer
 from tests.reliability.calls import (
-    BOUND_SECONDS,
-    caller,
+    RacingServer,
     found_ids,
     history_versions,
     resource_id,
     sending,
+    spread,
     statuses,
     together,
 )
@@ -55,7 +54,7 @@ def creation_if_none_exists(name: str, spelling: int = 0) -> Resource:
 
 
 def test_fifty_transactions_with_one_if_none_exist_create_one_resource(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name = new_name()
     bundles = [transaction([creation_if_none_exists(name, n), observed(n)]) for n in range(FIFTY)]
@@ -72,7 +71,7 @@ def observed(value: int) -> Resource:
 
 
 def test_conditional_creates_alone_and_in_transactions_are_about_one_resource(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name = new_name()
     alone = [sending("POST", "Patient", patient(name), if_none_exist=spelling) for spelling in spellings(name) * 3]
@@ -83,7 +82,7 @@ def test_conditional_creates_alone_and_in_transactions_are_about_one_resource(
     assert len(found_ids(client, "Patient", name)) == 1
 
 
-def test_of_transactions_with_if_match_one_wins_whole(racing: RunningServer, token: str, client: httpx.Client) -> None:
+def test_of_transactions_with_if_match_one_wins_whole(racing: RacingServer, token: str, client: httpx.Client) -> None:
     reference = f"Observation/{resource_id(client.post('Observation', json=observation(0)))}"
     name = new_name()
     body = {**observation(1), "id": reference.partition("/")[2]}
@@ -97,7 +96,7 @@ def test_of_transactions_with_if_match_one_wins_whole(racing: RunningServer, tok
 
 
 def test_transactions_that_lock_in_opposite_order_all_finish(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     ids = [new_name() for _ in range(ENTRIES)]
     forward = [entry("PUT", f"Patient/{id}", {**patient(id), "id": id}) for id in ids]
@@ -114,7 +113,7 @@ def test_transactions_that_lock_in_opposite_order_all_finish(
 
 
 def test_transactions_and_single_updates_of_the_same_resources_all_finish(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     ids = [new_name() for _ in range(ENTRIES)]
     puts = [entry("PUT", f"Patient/{id}", {**patient(id), "id": id}) for id in ids]
@@ -131,7 +130,7 @@ def test_transactions_and_single_updates_of_the_same_resources_all_finish(
 
 
 def test_a_transaction_with_a_bad_last_entry_leaves_nothing(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name = new_name()
     entries = [entry("POST", "Patient", patient(name)) for _ in range(ENTRIES)]
@@ -142,7 +141,7 @@ def test_a_transaction_with_a_bad_last_entry_leaves_nothing(
 
 
 def test_a_reader_sees_all_entries_of_a_new_transaction_or_none(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     names = [new_name() for _ in range(12)]
     seen: set[int] = set()
@@ -165,7 +164,7 @@ def test_a_reader_sees_all_entries_of_a_new_transaction_or_none(
 
 
 def test_a_reader_sees_all_updates_of_a_transaction_or_none(
-    racing: RunningServer, token: str, client: httpx.Client
+    racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name, ids = new_name(), [new_name() for _ in range(ENTRIES)]
     torn: list[list[int]] = []
@@ -190,8 +189,8 @@ def test_a_reader_sees_all_updates_of_a_transaction_or_none(
     assert torn == []
 
 
-async def while_reading(server: RunningServer, token: str, write: Write, read: Read) -> None:
-    """Run one writer, and four readers for as long as it writes."""
-    async with asyncio.timeout(BOUND_SECONDS), caller(server, token) as http:
-        writing = asyncio.create_task(write(http))
-        await asyncio.gather(writing, *(read(http, writing) for _ in range(4)))
+async def while_reading(server: RacingServer, token: str, write: Write, read: Read) -> None:
+    """Run one writer, and five readers for as long as it writes."""
+    async with spread(server, token, 6) as (writer, *readers):
+        writing = asyncio.create_task(write(writer))
+        await asyncio.gather(writing, *(read(reader, writing) for reader in readers))

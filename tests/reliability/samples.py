@@ -42,6 +42,11 @@ def transaction(entries: Sequence[Resource]) -> Resource:
     return {"resourceType": "Bundle", "type": "transaction", "entry": list(entries)}
 
 
+def batch(entries: Sequence[Resource]) -> Resource:
+    """A batch bundle."""
+    return {**transaction(entries), "type": "batch"}
+
+
 def entry_statuses(answer: Resource) -> list[int]:
     """The status of each entry of a transaction-response."""
     return [int(made["response"]["status"].split()[0]) for made in answer["entry"]]

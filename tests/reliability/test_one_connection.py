@@ -9,17 +9,12 @@ import httpx
 import pytest
 
 from tests.reliability.conftest import OwnServerWith
-from tests.reliability.samples import SYSTEM, Resource, entry, new_name, observation, patient, transaction
+from tests.reliability.samples import SYSTEM, Resource, batch, entry, new_name, observation, patient, transaction
 
 pytestmark = pytest.mark.xdist_group("reliability")
 
 # Nobody else asks, so no answer comes near to the two seconds for which a request waits for a connection.
 PROMPT_SECONDS = 1.5
-
-
-def batch(*entries: Resource) -> Resource:
-    """A batch of `entries`."""
-    return {**transaction(entries), "type": "batch"}
 
 
 def requests(id: str, name: str) -> list[tuple[str, str, Resource | None]]:
@@ -41,7 +36,7 @@ def requests(id: str, name: str) -> list[tuple[str, str, Resource | None]]:
         ("POST", "", transaction([conditional, entry("POST", "Observation", referring)])),
         ("POST", "", transaction([entry("PUT", f"Patient/{id}", known), entry("GET", f"Patient/{id}")])),
         ("POST", "", transaction([entry("GET", "Patient?_count=5"), entry("GET", f"Patient/{id}/_history")])),
-        ("POST", "", batch(conditional, entry("GET", f"Patient/{id}"), entry("GET", "Patient/absent"))),
+        ("POST", "", batch([conditional, entry("GET", f"Patient/{id}"), entry("GET", "Patient/absent")])),
         ("DELETE", f"Patient?identifier={SYSTEM}|{name}", None),
     ]
 

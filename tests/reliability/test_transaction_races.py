@@ -20,6 +20,7 @@ from tests.reliability.calls import (
 from tests.reliability.samples import (
     SYSTEM,
     Resource,
+    batch,
     entry,
     entry_statuses,
     new_name,
@@ -70,14 +71,15 @@ def observed(value: int) -> Resource:
     return entry("POST", "Observation", observation(value))
 
 
-def test_conditional_creates_alone_and_in_transactions_are_about_one_resource(
+def test_conditional_creates_alone_and_in_bundles_are_about_one_resource(
     racing: RacingServer, token: str, client: httpx.Client
 ) -> None:
     name = new_name()
     alone = [sending("POST", "Patient", patient(name), if_none_exist=spelling) for spelling in spellings(name) * 3]
     bundled = [sending("POST", "", transaction([creation_if_none_exists(name, n)])) for n in range(12)]
+    batches = [sending("POST", "", batch([creation_if_none_exists(name, n)])) for n in range(12)]
     puts = [sending("PUT", f"Patient?{spelling}", patient(name)) for spelling in spellings(name)[:2] * 3]
-    answers = together(racing, token, [*alone, *bundled, *puts])
+    answers = together(racing, token, [*alone, *bundled, *batches, *puts])
     assert set(statuses(answers)) <= {200, 201}
     assert len(found_ids(client, "Patient", name)) == 1
 

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import uvloop
 
@@ -67,7 +68,8 @@ async def _drive(port: int, requests: list[bytes], connections: int, seconds: fl
         (await loop.create_connection(lambda: _Connection(turn, latencies, started + seconds), "127.0.0.1", port))[1]
         for _ in range(connections)
     ]
-    await asyncio.gather(*(connection.done for connection in made))
+    async with asyncio.timeout(seconds + 60):
+        await asyncio.gather(*(connection.done for connection in made))
     taken = time.perf_counter() - started
     return Outcome(taken, sorted(latencies), sum(connection.refused for connection in made))
 
@@ -84,8 +86,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are none by inheritance.
+        self._transport = cast(asyncio.Transport, transport)
         self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:

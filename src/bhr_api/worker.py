@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 HEAD_SECONDS = 10.0
 HEAD_BYTES = 65_536
+# An answer of which nothing was read for so long is given up.
+UNREAD_SECONDS = 20.0
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -85,6 +87,20 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._refuse_head()
         else:
             super().send_400_response(msg)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing more is asked. What was answered may still be read, by who goes on reading."""
+        super().timeout_keep_alive_handler()
+        self._watch_reading(None)
+
+    def _watch_reading(self, unread_before: int | None) -> None:
+        unread = self.transport.get_write_buffer_size()
+        if unread == 0:
+            return
+        if unread == unread_before:
+            self.transport.abort()
+        else:
+            self.loop.call_later(UNREAD_SECONDS, self._watch_reading, unread)
 
     def _count(self, size: int) -> None:
         self._head_bytes += size

@@ -20,7 +20,9 @@ Noted = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
-    app.command("verify-audit", epilog="Example: bhr-api verify-audit --tenant default --noted 812:9f2c...")(verify_audit)
+    app.command("verify-audit", epilog="Example: bhr-api verify-audit --tenant default --noted 812:9f2c...")(
+        verify_audit
+    )
 
 
 def verify_audit(
@@ -64,7 +66,9 @@ async def _verified(dsn: str, tenant: str | None, noted: Head | None) -> dict[st
 def _show(name: str, report: VerificationReport) -> None:
     state = "intact" if report.is_intact else "BROKEN"
     head = f"  head {report.head.sequence}:{report.head.hash.hex()}" if report.head else ""
-    typer.echo(f"{state}  {name}  {report.events} events in {report.links} links, {report.unsealed} not sealed yet{head}")
+    typer.echo(
+        f"{state}  {name}  {report.events} events in {report.links} links, {report.unsealed} not sealed yet{head}"
+    )
     for fault in report.faults:
         typer.echo(f"        {_described(fault)}")
 

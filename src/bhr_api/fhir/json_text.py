@@ -33,15 +33,15 @@ class SpelledDecimal(Decimal):
         return value
 
 
-def parse(body: bytes) -> Any:
+def parse(body: bytes, *, levels: int = MAX_DEPTH) -> Any:
     """The value of JSON `body`: integers as int, other numbers as Decimal with their digits.
 
     Raises InvalidJsonError, which says what and where, for anything but strict JSON in UTF-8: also for a byte order
-    mark, duplicate names, U+0000, lone surrogates, more than `MAX_DEPTH` levels, NaN, Infinity and absurd numbers.
+    mark, duplicate names, U+0000, lone surrogates, more than `levels` of nesting, NaN, Infinity and absurd numbers.
     """
     text = _decoded(body)
     _refuse_bad_escapes(body)
-    _refuse_depth(body)
+    _refuse_depth(body, levels)
     try:
         return _DECODER.decode(text)
     except json.JSONDecodeError as error:
@@ -91,21 +91,21 @@ _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1, ord('"'): 0}
 _CHUNK = 65_536
 
 
-def _refuse_depth(body: bytes) -> None:
-    """Refuse nesting over MAX_DEPTH before the parser recurses.
+def _refuse_depth(body: bytes, levels: int) -> None:
+    """Refuse nesting over `levels` before the parser recurses.
 
     Up to its first syntax error a body is cut into strings and brackets here just as the parser would cut it, so the
     parser cannot go deeper than what is counted.
     """
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+    if body.count(b"[") + body.count(b"{") <= levels:
         return
     marks = body.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NO_BRACKET_OR_QUOTE)
     brackets = _STRING.sub(b"", marks)
     depth = 0
     for start in range(0, len(brackets), _CHUNK):
         depths = list(accumulate(map(_STEP.__getitem__, brackets[start : start + _CHUNK]), initial=depth))
-        if max(depths) > MAX_DEPTH:
-            raise InvalidJsonError(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        if max(depths) > levels:
+            raise InvalidJsonError(f"The body is nested deeper than {levels} levels.")
         depth = depths[-1]
 
 

@@ -166,7 +166,8 @@ class Checker:
         An invariant may fail only because a member is faulty, or hold only thanks to it; so it must fail on the element
         as it is and on the element without those members. Faults within nested resources do not count.
         """
-        sound = {name: content for name, content in value.items() if name not in faulty}
+        without = frozenset(faulty)
+        sound = {name: content for name, content in value.items() if name not in without}
         return [
             Problem("invariant", invariant.sentence)
             for invariant in self.invariants

@@ -12,6 +12,9 @@ from bhr_api.fhir.definitions import Resource
 from bhr_api.interactions.requests import Request, parse_request
 from bhr_api.interactions.results import Result
 
+# A body from this size on is read and checked in a thread, so that other requests get their turn meanwhile.
+LARGE_BYTES = 500_000
+
 # http.html#trules: the order of processing.
 _ORDER = {"DELETE": 0, "POST": 1, "PUT": 2, "PATCH": 2, "GET": 3, "HEAD": 3}
 
@@ -47,6 +50,11 @@ def parse_entry(position: int, entry: Any) -> Entry:
         raise MalformedRequestError(f"{place} needs a request with method and url.", expression=f"{place}.request")
     path, _, query = url.partition("?")
     request = parse_request(method, path.lstrip("/"), query)
+    if request.interaction in ("transaction", "capabilities"):
+        raise MalformedRequestError(
+            f"{place}: a bundle's entries are reads, searches, histories and writes of resources.",
+            expression=f"{place}.request.url",
+        )
     request.if_match = version_of(asked.get("ifMatch"))
     request.if_none_match = asked.get("ifNoneMatch")
     request.if_modified_since = asked.get("ifModifiedSince")

@@ -25,10 +25,19 @@ async def place(
         return
     wanted = [_wanted(context, resource) for resource, _ in hooked]
     unknown = {token for tokens in wanted for token in tokens.values()} - known.keys()
-    patients = {**known, **await versions.patients_of(connection, context.tenant, sorted(unknown))}
+    found_there = await versions.patients_of(connection, context.tenant, sorted(unknown))
+    patients = {**known, **_visible(context, found_there)}
     for (resource, new), tokens in zip(hooked, wanted, strict=True):
         found = {reference: patients.get(token) for reference, token in tokens.items()}
         new.patient = HOOKS[resource["resourceType"]].patient(resource, found)
+
+
+def _visible(context: Context, patients: Mapping[int, int | None]) -> Mapping[int, int | None]:
+    """To a patient's token, what lies in another record is as absent as what does not exist."""
+    own = context.visibility.patient
+    if own is None:
+        return patients
+    return {token: patient for token, patient in patients.items() if patient in (None, own)}
 
 
 def _wanted(context: Context, resource: Resource) -> dict[str, int]:

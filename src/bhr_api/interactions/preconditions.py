@@ -15,9 +15,9 @@ def is_not_modified(request: Request, found: StoredVersion) -> bool:
     if request.if_modified_since is not None:
         try:
             since = parsedate_to_datetime(request.if_modified_since)
-        except ValueError:
+        except (ValueError, OverflowError):
             # RFC 9110 §13.1.3: a recipient ignores a value that is no HTTP date.
             return False
         # HTTP dates have whole seconds: a version of the same second counts as seen.
-        return since.tzinfo is not None and found.last_updated < since + timedelta(seconds=1)
+        return since.tzinfo is not None and found.last_updated - timedelta(seconds=1) < since
     return False

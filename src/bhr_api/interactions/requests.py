@@ -115,16 +115,19 @@ def parse_parameters(query: str) -> list[tuple[str, str]]:
     if not query:
         return []
     parts = query.split("&")
-    if len(parts) > MAXIMUM_PARAMETERS:
-        raise MalformedRequestError(
-            f"A request has at most {MAXIMUM_PARAMETERS} parameters; this one has {len(parts)}."
-        )
+    refuse_too_many(len(parts))
     found = []
     for part in parts:
         name, _, value = part.partition("=")
         if name:
             found.append((_decoded(name, "name"), _decoded(value, name)))
     return found
+
+
+def refuse_too_many(count: int) -> None:
+    """Raises MalformedRequestError for more parameters than a request may have, in address and form together."""
+    if count > MAXIMUM_PARAMETERS:
+        raise MalformedRequestError(f"A request has at most {MAXIMUM_PARAMETERS} parameters; this one has {count}.")
 
 
 def _decoded(text: str, name: str) -> str:

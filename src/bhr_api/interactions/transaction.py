@@ -3,6 +3,7 @@
 The rules that a bundle's entries must keep among themselves are in `bundle_entries.py`.
 """
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from bhr_api.errors import InvalidResourceError, Issue, MalformedRequestError, R
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.validation import validate
-from bhr_api.interactions.bundle_entries import Entry, parse_entries, response_bundle
+from bhr_api.interactions.bundle_entries import LARGE_BYTES, Entry, parse_entries, response_bundle
 from bhr_api.interactions.bundle_references import Identities, conditional_references, rewrite
 from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction, lock_criteria
 from bhr_api.interactions.context import Context
@@ -46,7 +47,8 @@ async def transaction(context: Context, bundle: Resource, body: bytes) -> Result
 
     Raises InvalidResourceError with every issue of every entry, and the refusal of the first entry that cannot be done.
     """
-    errors = [issue for issue in validate(bundle) if issue.severity in ("error", "fatal")]
+    issues = validate(bundle) if len(body) < LARGE_BYTES else await asyncio.to_thread(validate, bundle)
+    errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
     if errors:
         raise InvalidResourceError(errors)
     entries = parse_entries(bundle)

@@ -4,6 +4,7 @@ Changes of one database transaction go together: they lock what is there in one 
 versions, index rows and audit events in place (FHIR R4, http.html#create, #update, #delete and #transaction).
 """
 
+import asyncio
 import secrets
 import time
 import uuid
@@ -33,6 +34,9 @@ from bhr_api.search.extract import INDEX_GENERATION, index_entry
 from bhr_api.store import audit, versions
 from bhr_api.store.database import Connection
 from bhr_api.store.versions import PUT, CurrentRow, Key, NewVersion, Tombstone
+
+# Entries of a large bundle between which other requests get their turn.
+GIVE_WAY_EVERY = 20
 
 # The server's own record: readable with a scope, writable by nobody.
 SERVER_WRITTEN = frozenset({"AuditEvent"})
@@ -118,7 +122,11 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     current = await versions.lock(connection, context.tenant, keys) if keys else {}
     absent = [key for key in keys if key not in current]
     buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
-    planned = [_plan(context, change, current.get(change.key), buried.get(change.key), now) for change in changes]
+    planned: list[_Plan] = []
+    for change in changes:
+        planned.append(_plan(context, change, current.get(change.key), buried.get(change.key), now))
+        if len(planned) % GIVE_WAY_EVERY == 0:
+            await asyncio.sleep(0)
     stored = [(plan.change, plan.new) for plan in planned if plan.new is not None]
     hooked = [(change.resource, new) for change, new in stored if change.resource and change.resource_type in HOOKS]
     await place(context, connection, hooked, {new.self_token: new.patient for _, new in stored})
@@ -146,14 +154,11 @@ def _require_scope(context: Context, change: Change) -> None:
 def _plan(
     context: Context, change: Change, current: CurrentRow | None, buried: Tombstone | None, now: datetime
 ) -> _Plan:
-    if change.kind != "create" and current is not None:
-        letter: Literal["u", "d"] = "u" if change.kind == "update" else "d"
-        if not context.visibility.allows_version(change.resource_type, letter, current.patient):
-            if change.kind == "update":
-                raise not_found(change.resource_type, change.id)
-            current = buried = None
-        else:
-            _match_version(change, current)
+    # What the caller may not see is from here on as if it were not there, whatever the request says of it.
+    if current is not None and not _may_change(context, change, current):
+        current = buried = None
+    if current is not None:
+        _match_version(change, current)
     elif change.if_match is not None:
         raise PreconditionFailedError(f"{change} does not exist, so it cannot be at version {change.if_match}.")
     if change.kind == "delete":
@@ -167,6 +172,11 @@ def _plan(
     new = _new_version(context, change, current, version, now)
     stored = Stored(change.resource_type, change.id, version, now, new.body, created=current is None)
     return _Plan(change, current, new, stored)
+
+
+def _may_change(context: Context, change: Change, current: CurrentRow) -> bool:
+    letter: Literal["u", "d"] = "d" if change.kind == "delete" else "u"
+    return context.visibility.allows_version(change.resource_type, letter, current.patient)
 
 
 def _match_version(change: Change, current: CurrentRow) -> None:
@@ -199,8 +209,8 @@ def _new_version(
         version_id=str(version),
         last_updated=instant_text(now),
     )
-    change.resource["id"] = change.id
-    entry = index_entry(change.resource, context.hasher, context.base_url)
+    # A copy: when the transaction collides and is tried again, it starts from what the client sent.
+    entry = index_entry({**change.resource, "id": change.id}, context.hasher, context.base_url)
     return NewVersion(
         resource_type=RESOURCE_TYPE_NUMBERS[change.resource_type],
         id=change.id,

@@ -18,7 +18,7 @@ from bhr_api.interactions.bundle_entries import version_of
 from bhr_api.interactions.capabilities import capability_statement
 from bhr_api.interactions.context import Context, Origin
 from bhr_api.interactions.perform import WRITES, perform
-from bhr_api.interactions.requests import Request, parse_parameters, parse_request
+from bhr_api.interactions.requests import Request, parse_parameters, parse_request, refuse_too_many
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.routers.error_handler import refusal_of
@@ -164,6 +164,7 @@ class FHIRApplication:
             raise OverloadedError("The body took too long to arrive.") from error
         if is_search:
             request.parameters = [*request.parameters, *parse_parameters(body.decode("latin-1"))]
+            refuse_too_many(len(request.parameters))
         else:
             request.body = body
 

@@ -9,6 +9,8 @@ from bhr_api.fhir import json_text
 from bhr_api.interactions.results import Result
 from bhr_api.routers.requests import Headers, Send
 
+# An answer may hold a resource of the greatest depth inside bundles.
+_BUNDLE_LEVELS = 20
 _GZIP_FROM = 1000
 _CONTENT_TYPE = (b"content-type", b"application/fhir+json; charset=utf-8")
 # A client may keep what it read, but must ask whether it still holds: the record changes, and so does who may see it.
@@ -47,7 +49,7 @@ def written_body(result: Result, preference: str | None, *, may_read: bool) -> b
 
 def pretty(body: bytes) -> bytes:
     """`body` with indentation, digits and key order as they are."""
-    return _indented(json_text.parse(body), 0).encode()
+    return _indented(json_text.parse(body, levels=json_text.MAX_DEPTH + _BUNDLE_LEVELS), 0).encode()
 
 
 def _indented(value: object, depth: int) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import InvalidParameterError, MalformedRequestError, UnsupportedParameterError
 from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, Not, Written, either
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.include import Include, parse_include
@@ -22,6 +22,8 @@ from bhr_api.store.sql import Binder
 DEFAULT_COUNT = 50
 MAXIMUM_COUNT = 1000
 MAXIMUM_VALUES = 1000
+MAXIMUM_CRITERIA = 50
+MAXIMUM_INCLUDES = 20
 
 Summary = Literal["true", "text", "data", "count", "false"]
 Total = Literal["none", "estimate", "accurate"]
@@ -78,7 +80,9 @@ def parse_query(resource_type: str, parameters: Sequence[tuple[str, str]], conte
     parameter with an empty value is passed over.
     """
     query = SearchQuery(resource_type)
-    for name, value in parameters:
+    _refuse_too_many(parameters)
+    # A parameter that is repeated word for word asks for nothing more.
+    for name, value in dict.fromkeys(parameters):
         if not value or name in _ANSWER_SHAPE:
             continue
         try:
@@ -90,10 +94,28 @@ def parse_query(resource_type: str, parameters: Sequence[tuple[str, str]], conte
     return query
 
 
+def _refuse_too_many(parameters: Sequence[tuple[str, str]]) -> None:
+    """The database plans each criterion; what one query may ask is bounded before it gets there."""
+    asked = [
+        value for name, value in dict.fromkeys(parameters) if value and name not in _CONTROLS and "include" not in name
+    ]
+    if len(asked) > MAXIMUM_CRITERIA:
+        raise _too_much(f"at most {MAXIMUM_CRITERIA} criteria; this one has {len(asked)}")
+    alternatives = sum(value.count(",") + 1 for value in asked)
+    if alternatives > MAXIMUM_VALUES:
+        raise _too_much(f"at most {MAXIMUM_VALUES} values in all; this one has {alternatives}")
+
+
+def _too_much(limit: str) -> MalformedRequestError:
+    return MalformedRequestError(f"A search has {limit}.", code="too-costly")
+
+
 def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> None:
     code, _, modifier = name.partition(":")
     if code in ("_include", "_revinclude"):
         query.includes.append(parse_include(code, modifier, value, query.resource_type))
+        if len(query.includes) > MAXIMUM_INCLUDES:
+            raise _too_much(f"at most {MAXIMUM_INCLUDES} includes")
     elif name in _CONTROLS:
         value = _CONTROLS[name](query, value)
         if name == "_cursor":
@@ -163,8 +185,6 @@ def _criterion(resource_type: str, code: str, modifier: str | None, value: str, 
     if parameter is None:
         raise UnsupportedParameterError(code, f"{resource_type} has no such search parameter")
     values = split_commas(value)
-    if len(values) > MAXIMUM_VALUES:
-        raise InvalidParameterError(code, value, f"at most {MAXIMUM_VALUES} alternatives are taken")
     if modifier == "missing":
         return _missing(parameter, value, context.hasher)
     if modifier is not None:

@@ -41,6 +41,10 @@ _CONNECTION_LOST = (
 )
 
 
+# Cancelled by its time limit, or too large for PostgreSQL to plan.
+_TOO_COSTLY = (asyncpg.QueryCanceledError, asyncpg.ProgramLimitExceededError, TimeoutError)
+
+
 async def _leave_as_it_is(_connection: Connection) -> None:
     """asyncpg has ended any open transaction by now; nothing here changes a session otherwise, so a reset is saved."""
 
@@ -97,7 +101,7 @@ class Database:
         started = time.perf_counter()
         try:
             yield connection
-        except (asyncpg.QueryCanceledError, TimeoutError) as error:
+        except _TOO_COSTLY as error:
             raise TooCostlyError(
                 "The request needs more work than one request may take. Narrow it, for example by patient or date."
             ) from error

@@ -103,7 +103,7 @@ def _refuse_too_many(parameters: Sequence[tuple[str, str]]) -> None:
         raise _too_much(f"at most {MAXIMUM_CRITERIA} criteria; this one has {len(asked)}")
     alternatives = sum(value.count(",") + 1 for value in asked)
     if alternatives > MAXIMUM_VALUES:
-        raise _too_much(f"at most {MAXIMUM_VALUES} values in all; this one has {alternatives}")
+        raise _too_much(f"at most {MAXIMUM_VALUES} alternatives in all; this one has {alternatives}")
 
 
 def _too_much(limit: str) -> MalformedRequestError:

@@ -11,6 +11,7 @@ from tests.fixtures.server import RunningServer
 
 # SECURITY.md section 3: no payload may keep the server busy longer than this.
 CEILING_SECONDS = 5.0
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _INSIDE = ("Traceback (most", "asyncpg", "site-packages", "bhr_api/", 'relation "')
 
 

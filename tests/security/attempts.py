@@ -8,6 +8,7 @@ from typing import Any
 from bhr_api.access import Letter
 from bhr_api.fhir.definitions import Resource
 from bhr_api.search.parameters import parameters_of
+from tests.security.answers import FORM
 from tests.security.minimal_resources import minimal_resource
 
 OWN = "own-patient"
@@ -71,8 +72,7 @@ def searches(target: Target) -> Iterator[Attempt]:
         yield Attempt("s", "GET", f"{path}?{query}")
     yield Attempt("s", "GET", path)
     yield Attempt("s", "GET", f"{path}/_history")
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    yield Attempt("s", "POST", f"{path}/_search", f"_id={target.id}&_total=accurate", form)
+    yield Attempt("s", "POST", f"{path}/_search", f"_id={target.id}&_total=accurate", FORM)
     for patient in (target.patient, OWN):
         yield Attempt("s", "GET", f"/Patient/{patient}/{target.resource_type}?_total=accurate")
 

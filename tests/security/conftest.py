@@ -89,3 +89,45 @@ def world_without(server: RunningServer) -> Iterator[World]:
     made = new_world(server, hides=None)
     yield made
     made.operator.close()
+
+
+# One parameter of each type, with a main date, a date of the index, a composite of each kind and the controls.
+PARAMETERS = [
+    ("Patient", "family"),
+    ("Patient", "identifier"),
+    ("Patient", "birthdate"),
+    ("Patient", "death-date"),
+    ("Patient", "general-practitioner"),
+    ("Patient", "address"),
+    ("Observation", "code"),
+    ("Observation", "value-quantity"),
+    ("Observation", "value-date"),
+    ("Observation", "value-string"),
+    ("Observation", "subject"),
+    ("Observation", "patient"),
+    ("Observation", "code-value-quantity"),
+    ("Observation", "combo-code-value-concept"),
+    ("RiskAssessment", "probability"),
+    ("ValueSet", "url"),
+    ("QuestionnaireResponse", "questionnaire"),
+    ("Goal", "_id"),
+    ("Goal", "_lastUpdated"),
+    ("Goal", "_tag"),
+    ("Goal", "_profile"),
+    ("Goal", "_source"),
+    ("AuditEvent", "date"),
+    ("AuditEvent", "entity"),
+    ("AuditEvent", "patient"),
+    ("AuditEvent", "type"),
+]
+
+
+@pytest.fixture(scope="module")
+def filled(server: RunningServer) -> Iterator[httpx.Client]:
+    """A record with one resource of each type that is searched, so that conditions meet rows."""
+    with server.client(server.token(server.new_tenant())) as client:
+        for name in sorted({name for name, _ in PARAMETERS} - {"AuditEvent", "ValueSet"}):
+            assert client.put(f"/{name}/one", json=minimal_resource(name, "one", "one", "words")).status_code == 201
+        value_set = {"resourceType": "ValueSet", "id": "one", "status": "active", "url": "http://example.org/one"}
+        assert client.put("/ValueSet/one", json=value_set).status_code == 201
+        yield client

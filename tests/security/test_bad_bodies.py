@@ -296,3 +296,21 @@ def test_the_deepest_resource_that_is_taken_can_be_shown_in_every_way(client: ht
     entry = {"request": {"method": "GET", "url": "Patient?_pretty=true"}}
     bundle = {"resourceType": "Bundle", "type": "batch", "entry": [entry]}
     require_proper(client.post("?_pretty=true", json=bundle), 200)
+
+
+LARGE: dict[str, str] = {
+    "names of the wrong type": patient_with('"name":[' + "1," * 4_500_000 + "1]"),
+    "empty names": patient_with('"name":[' + "{}," * 3_000_000 + "{}]"),
+    "given names that are no text": patient_with('"name":[{"given":[' + "1," * 4_500_000 + "1]}]"),
+    "unknown properties": patient_with(",".join(f'"p{number:06}":1' for number in range(750_000))),
+    "contained resources": patient_with('"contained":[' + "{}," * 3_000_000 + "{}]"),
+    "white space": " " * 9_900_000 + PLAIN,
+    "escapes": patient_with('"language":"' + "\\u0041" * 1_600_000 + '"'),
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", LARGE)
+def test_a_body_at_its_limit_is_judged_in_time(client: httpx.Client, name: str) -> None:
+    require_proper(client.post("/Patient", content=LARGE[name].encode()))
+    require_alive(client)

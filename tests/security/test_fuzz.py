@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bhr_api.fhir.definitions import Resource
 from bhr_api.search.parameters import parameters_of
 from tests.fixtures.server import RunningServer
-from tests.security.answers import require_alive, require_outcome, require_proper
+from tests.security.answers import FORM, require_alive, require_outcome, require_proper
 from tests.security.mutations import SAMPLES, VALUES, mutated
 
 BRIEF = settings(
@@ -154,8 +154,7 @@ def require_searched(http: httpx.Client, resource_type: str, parameters: list[tu
     query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters)
     answer = http.get(f"/{resource_type}?{query}")
     require_proper(answer, 200, 400)
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
-    require_proper(http.post(f"/{resource_type}/_search", content=query.encode(), headers=form), answer.status_code)
+    require_proper(http.post(f"/{resource_type}/_search", content=query.encode(), headers=FORM), answer.status_code)
     require_proper(http.get(f"/{resource_type}?{query}", headers={"Prefer": "handling=lenient"}), 200, 400)
     require_proper(http.put(f"/{resource_type}?{query}", json={"resourceType": resource_type}), *range(200, 430))
     require_proper(http.delete(f"/{resource_type}?{query}"), 204, 400, 403, 412)

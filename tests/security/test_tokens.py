@@ -13,7 +13,7 @@ import pytest
 from bhr_api.auth.opaque_strings import digest_of
 from tests.fixtures.database import on_database
 from tests.fixtures.server import EVERYTHING, ClientWith, RunningServer
-from tests.security.answers import require_proper, send_raw
+from tests.security.answers import FORM, require_proper, send_raw
 
 # access tokens are remembered for two seconds (bearer.CACHE_SECONDS); a revoked one must be dead soon after.
 SOON_SECONDS = 2.5
@@ -59,9 +59,8 @@ def test_a_token_in_a_cookie_is_not_taken(anonymous: httpx.Client, token: str, n
 
 
 def test_a_token_in_a_form_is_not_taken(anonymous: httpx.Client, token: str) -> None:
-    form = {"Content-Type": "application/x-www-form-urlencoded"}
     for method, path in (("POST", "/Patient/_search"), ("POST", "/Patient"), ("PUT", "/Patient/1")):
-        answer = anonymous.request(method, path, content=f"access_token={token}".encode(), headers=form)
+        answer = anonymous.request(method, path, content=f"access_token={token}".encode(), headers=FORM)
         require_refused(answer)
 
 

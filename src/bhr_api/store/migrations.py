@@ -32,7 +32,8 @@ def scripts_directory() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "alembic"
 
 
-def _config(connection: Connection | None = None) -> Config:
+def alembic_config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, to run on `connection`."""
     config = Config()
     config.set_main_option("script_location", str(scripts_directory()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -55,7 +56,7 @@ def _upgrade(connection: Connection) -> None:
     if version < 150000:
         raise UnsupportedServerError(f"PostgreSQL 15 or later is needed; this server is {version // 10000}.")
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
-    config = _config(connection)
+    config = alembic_config(connection)
     _refuse_newer_schema(connection, config)
     command.upgrade(config, "head")
 

@@ -24,6 +24,9 @@ def single(segment: str, item: Item) -> Check:
     return check
 
 
+MAX_OF_ARRAY = 1000
+
+
 def repeated(segment: str, item: Item) -> Check:
     """The check of a complex element that may repeat."""
 
@@ -34,6 +37,8 @@ def repeated(segment: str, item: Item) -> Check:
         for index, one in enumerate(value):
             if problems := item(one, context):
                 found += [problem.within(f"{segment}[{index}]") for problem in problems]
+                if len(found) > MAX_OF_ARRAY:
+                    return [*found, _too_many(segment, index)]
         return found
 
     return check
@@ -51,9 +56,16 @@ def repeated_primitive(name: str, item: Item) -> Check:
                 continue
             if problems := item(one, context):
                 found += [problem.within(f"{name}[{index}]") for problem in problems]
+                if len(found) > MAX_OF_ARRAY:
+                    return [*found, _too_many(name, index)]
         return found
 
     return check
+
+
+def _too_many(segment: str, index: int) -> Problem:
+    # Millions of faults would take seconds to tell, and nobody reads on after so many.
+    return Problem("too-costly", f"What follows {segment}[{index}] was not looked at, for so much was wrong.", segment)
 
 
 def _at(values: Any, index: int) -> Any:

@@ -107,7 +107,7 @@ class FHIRApplication:
             )
         if path == "metadata" and method in ("GET", "HEAD"):
             return await self._answer_metadata(send, headers, query, request_id, exchange, head=method == "HEAD")
-        caller = await self.tokens.caller(headers.get(b"authorization"))
+        caller = await self.tokens.caller(headers.authorization())
         exchange.caller = caller
         request = parse_request(method, path, query)
         exchange.interaction, exchange.resource_type = request.interaction, request.resource_type

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from fastapi import APIRouter, Response
+from fastapi.responses import PlainTextResponse
 
 from bhr_api.errors import RefusalError
 from bhr_api.store.database import Database
@@ -32,7 +33,7 @@ def operations_router(
             return {"status": "the database does not answer"}
         return {"status": "ready"}
 
-    @router.get("/metrics", summary="Metrics in Prometheus's text format")
+    @router.get("/metrics", summary="Metrics in Prometheus's text format", response_class=PlainTextResponse)
     async def show_metrics() -> Response:
         body, media_type = metrics()
         return Response(body, media_type=media_type)

@@ -24,14 +24,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 class Headers:
     """The headers of one request, by lower-case name."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_has_two_tokens", "_values")
 
     def __init__(self, scope: Scope) -> None:
         values: dict[bytes, bytes] = {}
+        self._has_two_tokens = False
         for name, value in scope["headers"]:
-            # RFC 6750 §2: one way of sending the token; two of them are a malformed request.
-            if name == b"authorization" and name in values:
-                raise MalformedRequestError("There is more than one Authorization header.")
+            self._has_two_tokens |= name == b"authorization" and name in values
             values[name] = values[name] + b"," + value if name in values else value
         self._values = values
 
@@ -39,6 +38,12 @@ class Headers:
         """The value of `name`, None where it is absent."""
         value = self._values.get(name)
         return None if value is None else value.decode("latin-1")
+
+    def authorization(self) -> str | None:
+        """The one Authorization header (RFC 6750 §2). Raises MalformedRequestError for two."""
+        if self._has_two_tokens:
+            raise MalformedRequestError("There is more than one Authorization header.")
+        return self.get(b"authorization")
 
     def announces_body(self) -> bool:
         """Whether a body follows the head (RFC 9112 §6.3)."""

@@ -345,10 +345,18 @@ def test_an_invariant_that_fails_only_for_a_faulty_member_is_not_told() -> None:
 
 
 def test_no_more_than_the_limit_is_told() -> None:
-    found = validate(patient(name=[{"family": 1} for _ in range(MAX_ISSUES + 5)]))
+    wrong = MAX_ISSUES // 2 + 100
+    found = validate(patient(name=[{"family": 1}] * wrong, address=[{"city": 1}] * wrong))
 
     assert len(found) == MAX_ISSUES
-    assert found[-1].diagnostics == "6 more rules are broken."
+    assert found[-1].diagnostics == "201 more rules are broken."
+
+
+def test_a_list_is_left_where_a_thousand_of_its_items_are_wrong() -> None:
+    found = validate(patient(name=[{"family": 1}] * 1_000_000))
+
+    assert len(found) == MAX_ISSUES
+    assert found[-1].diagnostics == "3 more rules are broken."
 
 
 def _many_codings(count: int) -> Resource:

@@ -21,7 +21,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import dataset, latency, raw, traffic
+from benchmarks import dataset, latency, other_server, raw, traffic
 from benchmarks.work import WORK, Client
 from bhr_api.cli.tokens import minted
 from bhr_api.store import tenants
@@ -66,6 +66,10 @@ def main() -> None:
             for name, (clients, script) in raw.scripts(tenant, wanted[0].patients).items():
                 figures.raw[name] = raw.measure(server, script, clients, arguments.seconds)
             _measure_http(server.dsn, wanted[0], arguments, figures)
+        if arguments.compare and figures.http:
+            other = other_server.measure(arguments.compare, arguments.compare_token, wanted[0], arguments.seconds)
+            for row in figures.http:
+                row["other"] = other[row["name"]]
     _print(console, figures)
     if arguments.json:
         arguments.json.write_text(json.dumps(asdict(figures), indent=1) + "\n")
@@ -213,6 +217,12 @@ def _print(console: Console, figures: Figures) -> None:
         for row in figures.http:
             table.add_row(row["name"], *_cells(row, figures))
         console.print(table)
+        for row in figures.http:
+            if "other" in row:
+                times = f"{row['per_second'] / row['other']:.1f}" if row["other"] else "-"
+                console.print(
+                    f"{row['name']}: other server {row['other']:,.0f} a second, this one {times} times as many"
+                )
     table = Table("statement, 20 tenants in turn", title="SQL alone, one connection")
     for heading in ("p50 ms", "p95 ms", "bar", ""):
         table.add_column(heading, justify="right")

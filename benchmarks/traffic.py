@@ -39,7 +39,7 @@ def request(
     lines = [
         f"{method} {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",
-        f"Authorization: Bearer {token}",
+        *([f"Authorization: Bearer {token}"] if token else []),
         *(f"{name}: {value}" for name, value in headers),
     ]
     if body:

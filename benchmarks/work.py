@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -31,15 +32,20 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who asks: a token of the tenant `share` at the server on `port`."""
+    """Who asks: a token of the tenant `share` at the server on `port`, whose FHIR base is at `base_path`."""
 
     port: int
     token: str
     share: Share
+    base_path: str = "/fhir"
 
     def get(self, paths: Sequence[str]) -> list[bytes]:
         """GET requests of `paths` below the base."""
-        return [request("GET", self.port, f"/fhir/{path}", self.token) for path in paths]
+        return [self.send("GET", f"/{path}") for path in paths]
+
+    def send(self, method: str, path: str, body: bytes = b"") -> bytes:
+        """A request of `path` below the base."""
+        return request(method, self.port, self.base_path + path, self.token, body)
 
     def patients(self, count: int) -> list[str]:
         """Ids of patients, at random."""
@@ -68,14 +74,17 @@ def _population_page(client: Client) -> Sequence[bytes]:
 
 def _population_deep_page(client: Client) -> Sequence[bytes]:
     """A page in the middle of the list, found by walking there once."""
-    url = f"http://127.0.0.1:{client.port}/fhir/Observation?code={PHQ9}&_sort=-date&_count=50"
-    headers = {"Authorization": f"Bearer {client.token}"}
+    base = f"http://127.0.0.1:{client.port}{client.base_path}"
+    url = f"{base}/Observation?code={PHQ9}&_sort=-date&_count=50"
+    headers = {"Authorization": f"Bearer {client.token}"} if client.token else {}
     for _ in range(20):
         links = {link["relation"]: link["url"] for link in httpx.get(url, headers=headers, timeout=60).json()["link"]}
         if "next" not in links:
             break
         url = links["next"]
-    return client.get([url.partition("/fhir/")[2]])
+    address = urlsplit(url)
+    path = address.path.removeprefix(client.base_path).removeprefix("/")
+    return client.get([f"{path}?{address.query}"])
 
 
 def _observation(patient: str, number: int) -> dict[str, object]:
@@ -101,7 +110,7 @@ def _observation(patient: str, number: int) -> dict[str, object]:
 
 def _creates(client: Client) -> Sequence[bytes]:
     return [
-        request("POST", client.port, "/fhir/Observation", client.token, _json(_observation(f"Patient/{id}", number)))
+        client.send("POST", "/Observation", _json(_observation(f"Patient/{id}", number)))
         for number, id in enumerate(client.patients(2000))
     ]
 
@@ -110,12 +119,12 @@ def _updates(client: Client) -> Sequence[bytes]:
     found = []
     for number, id in enumerate(client.patients(1000)):
         body = _json({**_observation(f"Patient/{id}", number), "id": f"bench-update-{number}"})
-        found.append(request("PUT", client.port, f"/fhir/Observation/bench-update-{number}", client.token, body))
+        found.append(client.send("PUT", f"/Observation/bench-update-{number}", body))
     return found
 
 
 def _transactions(client: Client) -> Sequence[bytes]:
-    return [request("POST", client.port, "/fhir", client.token, _json(_bundle(number))) for number in range(200)]
+    return [client.send("POST", "", _json(_bundle(number))) for number in range(200)]
 
 
 def _bundle(number: int) -> dict[str, object]:

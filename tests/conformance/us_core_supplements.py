@@ -1,0 +1,55 @@
+"""Resources with the values for which US Core lists a search but publishes no example (US Core 6.1.0 and 8.0.0)."""
+
+from bhr_api.fhir.definitions import Resource
+
+SUPPLEMENTS: list[Resource] = [
+    {
+        "resourceType": "CarePlan",
+        "id": "with-a-period",
+        "status": "active",
+        "intent": "plan",
+        "category": [
+            {"coding": [{"system": "http://hl7.org/fhir/us/core/CodeSystem/careplan-category", "code": "assess-plan"}]}
+        ],
+        "subject": {"reference": "Patient/example"},
+        "period": {"start": "2024-02", "end": "2024-11-30"},
+    },
+    {
+        "resourceType": "Condition",
+        "id": "abated",
+        "clinicalStatus": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": "resolved"}]
+        },
+        "subject": {"reference": "Patient/example"},
+        "abatementDateTime": "2024-05",
+    },
+    {
+        "resourceType": "Encounter",
+        "id": "numbered",
+        "identifier": [{"system": "urn:oid:2.16.840.1.113883.19.5", "value": "visit,1"}],
+        "status": "finished",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+    },
+    {
+        "resourceType": "PractitionerRole",
+        "id": "counselor",
+        "practitioner": {"reference": "Practitioner/practitioner-1"},
+        "specialty": [{"coding": [{"system": "http://nucc.org/provider-taxonomy", "code": "101YM0800X"}]}],
+        "endpoint": [{"reference": "Endpoint/e"}],
+    },
+    {
+        "resourceType": "Endpoint",
+        "id": "e",
+        "status": "active",
+        "connectionType": {"code": "hl7-fhir-rest"},
+        "payloadType": [{"text": "FHIR"}],
+        "address": "https://fhir.example.org",
+    },
+    {
+        "resourceType": "Provenance",
+        "id": "of-a-plan",
+        "target": [{"reference": "CarePlan/with-a-period"}, {"reference": "Condition/abated"}],
+        "recorded": "2024-02-03T10:00:00Z",
+        "agent": [{"who": {"reference": "Practitioner/practitioner-1"}}],
+    },
+]

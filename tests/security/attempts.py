@@ -148,11 +148,7 @@ def referring_writes(target: Target) -> Iterator[Attempt]:
 
 def bundled(target: Target) -> Iterator[Attempt]:
     """The same, as entries: one batch of all, and a transaction of each kind."""
-    single = [
-        one
-        for one in (*reads(target), *searches(target), *writes(target))
-        if one.method != "HEAD" and not one.path.endswith("_search")
-    ]
+    single = [one for one in single_attempts(target) if one.method != "HEAD" and not one.path.endswith("_search")]
     yield _bundle("batch", single)
     yield _bundle("transaction", [one for one in single if one.method == "GET"][:8])
     for one in writes(target):
@@ -192,9 +188,16 @@ def every_attempt(target: Target) -> Iterator[Attempt]:
     yield from writes(target)
 
 
+def single_attempts(target: Target) -> Iterator[Attempt]:
+    """Those that are one interaction on the type itself."""
+    yield from reads(target)
+    yield from searches(target)
+    yield from writes(target)
+
+
 def needing(letter: Letter, target: Target) -> Iterator[Attempt]:
     """Those single requests that need `letter` on the type."""
-    for attempt in (*reads(target), *searches(target), *writes(target)):
+    for attempt in single_attempts(target):
         if letter in attempt.letters:
             yield attempt
 

@@ -105,7 +105,7 @@ NO_RESOURCE: dict[str, bytes | str] = {
     "an underscore": patient_with('"_":{}'),
     "50,000 unknown properties": patient_with(",".join(f'"p{number}":{number}' for number in range(50_000))),
     "50,000 wrong elements": patient_with('"name":[' + "1," * 50_000 + "1]"),
-    "a million wrong elements": patient_with('"name":[' + "1," * 1_000_000 + "1]"),
+    "200,000 wrong elements": patient_with('"name":[' + "1," * 200_000 + "1]"),
     "50,000 empty objects": patient_with('"name":[' + "{}," * 50_000 + "{}]"),
     "90 extensions": nested_extensions(40),
     "null elements": patient_with('"name":[null,null]'),

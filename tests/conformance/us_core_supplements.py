@@ -1,4 +1,4 @@
-"""Resources with the values for which US Core lists a search but publishes no example (US Core 6.1.0 and 8.0.0)."""
+"""Resources for the searches that US Core lists and has no example of (US Core 6.1.0 and 8.0.0)."""
 
 from bhr_api.fhir.definitions import Resource
 
@@ -46,10 +46,33 @@ SUPPLEMENTS: list[Resource] = [
         "address": "https://fhir.example.org",
     },
     {
-        "resourceType": "Provenance",
-        "id": "of-a-plan",
-        "target": [{"reference": "CarePlan/with-a-period"}, {"reference": "Condition/abated"}],
-        "recorded": "2024-02-03T10:00:00Z",
-        "agent": [{"who": {"reference": "Practitioner/practitioner-1"}}],
+        "resourceType": "CareTeam",
+        "id": "with-a-role",
+        "status": "active",
+        "subject": {"reference": "Patient/example"},
+        "participant": [
+            {
+                "role": [{"coding": [{"system": "http://nucc.org/provider-taxonomy", "code": "101YM0800X"}]}],
+                "member": {"reference": "PractitionerRole/counselor"},
+            }
+        ],
+    },
+    {
+        "resourceType": "MedicationDispense",
+        "id": "of-a-medication",
+        "status": "completed",
+        "medicationReference": {"reference": "Medication/uscore-med1"},
+        "subject": {"reference": "Patient/example"},
     },
 ]
+
+
+def provenance_of(resource: Resource) -> Resource:
+    """A Provenance of `resource`, with the type as its id."""
+    return {
+        "resourceType": "Provenance",
+        "id": f"of-{resource['resourceType']}",
+        "target": [{"reference": f"{resource['resourceType']}/{resource['id']}"}],
+        "recorded": "2024-02-03T10:00:00Z",
+        "agent": [{"who": {"reference": "Practitioner/practitioner-1"}}],
+    }

@@ -23,7 +23,7 @@ DEFAULT_COUNT = 50
 MAXIMUM_COUNT = 1000
 MAXIMUM_VALUES = 1000
 MAXIMUM_CRITERIA = 50
-MAXIMUM_INCLUDES = 20
+MAXIMUM_INCLUDES = 50
 
 Summary = Literal["true", "text", "data", "count", "false"]
 Total = Literal["none", "estimate", "accurate"]

@@ -127,8 +127,8 @@ class _TypePaths:
 
     def _create(self) -> Operation:
         answers = {
-            "200": self._stored("If-None-Exist found this one; nothing was stored"),
-            "201": self._stored("It was stored", "Location"),
+            "200": self._written("If-None-Exist found this one; nothing was stored"),
+            "201": self._written("It was stored"),
             **self._write_refusals("SeveralMatches"),
         }
         text = "The server chooses the id. With `If-None-Exist` it is stored only where nothing meets the criteria."
@@ -173,10 +173,17 @@ class _TypePaths:
             "content": content(self.schema, example),
         }
 
+    def _written(self, description: str) -> dict[str, Any]:
+        """What a write answers: the resource, or with `Prefer: return=OperationOutcome` what became of it."""
+        stored = self._stored(description, "Location")
+        (media,) = stored["content"].values()
+        media["schema"] = {"anyOf": [media["schema"], ref("OperationOutcome")]}
+        return stored
+
     def _updated(self) -> dict[str, Any]:
         return {
-            "200": self._stored("The next version was stored", "Location"),
-            "201": self._stored("It was created", "Location"),
+            "200": self._written("The next version was stored"),
+            "201": self._written("It was created"),
         }
 
     def _found(self) -> dict[str, Any]:

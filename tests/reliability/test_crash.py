@@ -40,11 +40,14 @@ def test_twenty_power_cuts_lose_nothing_acknowledged(machine: Machine) -> None:
 
 def test_a_worker_or_a_backend_that_is_killed_is_replaced_and_nothing_is_lost(machine_with: MachineWith) -> None:
     machine = machine_with(workers=2)
-    check_nothing_is_lost(machine, machine.kill_worker, WRITES // 4, 1)
-    check_nothing_is_lost(machine, machine.kill_backend, WRITES // 4, 1)
+    # One of several workers or connections may have been idle when it was killed: then nobody notices, as it should be.
+    check_nothing_is_lost(machine, machine.kill_worker, WRITES // 4, 1, must_be_noticed=False)
+    check_nothing_is_lost(machine, machine.kill_backend, WRITES // 4, 1, must_be_noticed=False)
 
 
-def check_nothing_is_lost(machine: Machine, kill: Callable[[], None], writes: int, killings: int) -> None:
+def check_nothing_is_lost(
+    machine: Machine, kill: Callable[[], None], writes: int, killings: int, *, must_be_noticed: bool = True
+) -> None:
     """Write from many clients, kill at even distances, and hold what is there against what was acknowledged."""
     running = machine.running
     tenant = running.new_tenant()
@@ -53,7 +56,7 @@ def check_nothing_is_lost(machine: Machine, kill: Callable[[], None], writes: in
     moments = [writes * n // (killings + 1) for n in range(1, killings + 1)]
     asyncio.run(_write_and_kill(ledger, running, token, writes, moments, kill))
     assert ledger.unexpected == [], machine.server.failures()
-    assert ledger.unanswered + ledger.unavailable > 0, "nobody noticed the killing"
+    assert ledger.unanswered + ledger.unavailable > 0 or not must_be_noticed, "nobody noticed the killing"
     kept = kept_by(running, token)
     assert ledger.versions - set(kept.versions) == set()
     assert kept.gaps() == []

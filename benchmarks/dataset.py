@@ -115,3 +115,23 @@ async def settle(dsn: str, names: Sequence[str]) -> None:
             if row is not None:
                 await heavy_tokens.refresh(connection, row.tenant)
     await database.close()
+
+
+TABLES = ("resource", "posting", "string_index", "number_index", "date_index")
+# Bytes of each table's rows (with what PostgreSQL keeps apart and its maps) and of each of its indexes.
+_SIZES = """
+    SELECT t.relname, pg_table_size(t.oid) FROM pg_class t WHERE t.oid = ANY($1::regclass[]::oid[])
+    UNION ALL
+    SELECT i.indexrelid::regclass::text, pg_relation_size(i.indexrelid) FROM pg_index i
+    WHERE i.indrelid = ANY($1::regclass[]::oid[])
+"""
+
+
+async def sizes(dsn: str) -> tuple[int, dict[str, float]]:
+    """How many resources there are, and the bytes of one in each table and index, the largest first."""
+    database = await Database.open(dsn, pool_size=1, statement_timeout_seconds=600)
+    async with database.acquire() as connection:
+        rows = await connection.fetch(_SIZES, TABLES)
+        count = int(await connection.fetchval("SELECT count(*) FROM resource"))
+    await database.close()
+    return count, {name: size / max(1, count) for name, size in sorted(rows, key=lambda row: -row[1])}

@@ -11,10 +11,13 @@ from typing import cast
 
 import uvloop
 
+# Connections open, statements are prepared and caches fill before anything counts.
+WARM_UP_SECONDS = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run of requests came to; `latencies` in seconds, in order."""
+    """What a run of requests came to; `latencies` in seconds, in order; `refused` are answers of another status than 2xx."""
 
     seconds: float
     latencies: list[float]
@@ -48,7 +51,7 @@ def request(
 
 
 def run(port: int, requests: Sequence[bytes], connections: int, seconds: float) -> Outcome:
-    """Send `requests`, each connection from its own place on and round again, for `seconds`."""
+    """Send `requests` over and over on so many connections, and count what is answered within `seconds`."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(_run, (port, list(requests), connections, seconds))
 
@@ -61,27 +64,42 @@ def _run(port: int, requests: list[bytes], connections: int, seconds: float) -> 
 async def _drive(port: int, requests: list[bytes], connections: int, seconds: float) -> Outcome:
     loop = asyncio.get_running_loop()
     # Each request once in turn, whichever connection is free: bodies of creates differ, and so do ids.
-    turn = itertools.cycle(requests)
-    latencies: list[float] = []
-    started = time.perf_counter()
+    counted = _Counted(itertools.cycle(requests), time.perf_counter() + WARM_UP_SECONDS, seconds)
     made = [
-        (await loop.create_connection(lambda: _Connection(turn, latencies, started + seconds), "127.0.0.1", port))[1]
-        for _ in range(connections)
+        (await loop.create_connection(lambda: _Connection(counted), "127.0.0.1", port))[1] for _ in range(connections)
     ]
     async with asyncio.timeout(seconds + 60):
         await asyncio.gather(*(connection.done for connection in made))
-    taken = time.perf_counter() - started
-    return Outcome(taken, sorted(latencies), sum(connection.refused for connection in made))
+    return Outcome(seconds, sorted(counted.latencies), counted.refused)
+
+
+class _Counted:
+    """The requests of all connections, and what came of those that were answered in the time that counts."""
+
+    def __init__(self, turn: Iterator[bytes], start: float, seconds: float) -> None:
+        self.turn = turn
+        self.end = start + seconds
+        self.latencies: list[float] = []
+        self.refused = 0
+        self._start = start
+
+    def count(self, status: int, sent: float, answered: float) -> None:
+        """Take up one answer."""
+        if not self._start <= answered <= self.end:
+            return
+        if status < 300:
+            self.latencies.append(answered - sent)
+        else:
+            self.refused += 1
 
 
 class _Connection(asyncio.Protocol):
     """Sends a request, waits for the whole answer, sends the next."""
 
-    def __init__(self, turn: Iterator[bytes], latencies: list[float], end: float) -> None:
-        self._turn, self._latencies, self._end = turn, latencies, end
+    def __init__(self, counted: _Counted) -> None:
+        self._counted = counted
         self._waiting_for = 0
         self._received = b""
-        self.refused = 0
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -108,12 +126,9 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self, status: int) -> None:
         now = time.perf_counter()
-        if status < 300:
-            self._latencies.append(now - self._sent)
-        else:
-            self.refused += 1
+        self._counted.count(status, self._sent, now)
         self._received, self._waiting_for = b"", 0
-        if now < self._end:
+        if now < self._counted.end:
             self._send()
         else:
             self._transport.close()
@@ -121,7 +136,7 @@ class _Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         self._sent = time.perf_counter()
-        self._transport.write(next(self._turn))
+        self._transport.write(next(self._counted.turn))
 
 
 def _content_length(head: bytes) -> int:

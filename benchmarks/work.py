@@ -13,13 +13,14 @@ from benchmarks.traffic import request
 
 PHQ9 = "http://loinc.org|44261-6"
 BUNDLE_OF = 20
+READS_OF_BATCH = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
     """One row: `raw` names the figure of PostgreSQL that it is a share of, `bar` the share to reach.
 
-    `unit` is how many resources one request is about, for rows that count resources.
+    `unit` is how many resources one request is about, for rows that count resources; `least_per_second` a bar for two cores.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Work:
     raw: str | None = None
     bar: float | None = None
     unit: int = 1
+    least_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ def _patient_code_searches(client: Client) -> Sequence[bytes]:
 
 
 def _plans_with_includes(client: Client) -> Sequence[bytes]:
-    return client.get([f"CarePlan?patient={id}&_include=CarePlan:subject" for id in client.patients(1000)])
+    return client.get([f"CarePlan?patient={id}&_include=CarePlan:goal" for id in client.patients(1000)])
 
 
 def _population_page(client: Client) -> Sequence[bytes]:
@@ -153,6 +155,16 @@ def _bundle(number: int) -> dict[str, object]:
     }
 
 
+def _batches(client: Client) -> Sequence[bytes]:
+    """Batches of reads (http.html#batch)."""
+    return [client.send("POST", "", _json(_batch(client.patients(READS_OF_BATCH)))) for _ in range(200)]
+
+
+def _batch(patients: Sequence[str]) -> dict[str, object]:
+    entries = [{"request": {"method": "GET", "url": f"Patient/{id}"}} for id in patients]
+    return {"resourceType": "Bundle", "type": "batch", "entry": entries}
+
+
 def _json(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
@@ -161,10 +173,11 @@ WORK = (
     Work("read by id", 32, _reads, "point read", 0.08),
     Work("patient search of 20", 32, _patient_searches, "patient search", 0.15),
     Work("patient + code, newest first", 32, _patient_code_searches),
-    Work("care plans of a patient, _include", 32, _plans_with_includes),
+    Work("care plans of a patient, _include goal", 32, _plans_with_includes),
     Work("population by code, page 1 of 50", 16, _population_page),
     Work("population by code, deep page of 50", 16, _population_deep_page),
+    Work("batch of 10 reads, resources", 8, _batches, unit=READS_OF_BATCH),
     Work("create", 16, _creates, "durable create", 0.12),
     Work("update", 16, _updates),
-    Work("transaction of 20", 8, _transactions, "100-row transaction", 0.04, unit=BUNDLE_OF),
+    Work("transaction of 20, resources", 8, _transactions, "100-row transaction", 0.04, BUNDLE_OF, 1_500),
 )

@@ -45,7 +45,7 @@ format: $(VENV)/.installed-dev ## Format the code.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-dev ## Measure this machine; see benchmarks/README.md.
+bench: $(VENV)/.installed-dev ## Measure this machine; see docs/performance.md.
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.installed-dev ## Build the documentation into site/.

@@ -11,8 +11,8 @@ of a refusal; `routers/error_handler.py` alone sends it.
     ├── UnauthenticatedError 401       ├── TooLargeError 413           │   ├── VersionConflictError
     ├── ForbiddenError 403             │                               │   └── MultipleMatchesError
     ├── AddressTooLongError 414        ├── UnsupportedMediaTypeError 415
-    ├── InvalidResourceError 422       ├── TooManyRequestsError 429    ├── TooCostlyError 422
-    └── OverloadedError 503            └── NotSupportedError 501
+    ├── InvalidResourceError 422       ├── TooCostlyError 422
+    └── InternalError 500              └── OverloadedError 503
 """
 
 from collections.abc import Mapping, Sequence
@@ -233,29 +233,6 @@ class TooCostlyError(RefusalError):
     code = "too-costly"
 
 
-class TooManyRequestsError(RefusalError):
-    """A rate limit (RFC 6585 §4)."""
-
-    status = 429
-    code = "throttled"
-
-    def __init__(self, diagnostics: str, *, retry_after_seconds: int) -> None:
-        super().__init__(diagnostics)
-        self.retry_after_seconds = retry_after_seconds
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """When to come back, in seconds."""
-        return {"Retry-After": str(self.retry_after_seconds)}
-
-
-class NotSupportedError(RefusalError):
-    """A part of FHIR that this server does not offer."""
-
-    status = 501
-    code = "not-supported"
-
-
 class OverloadedError(RefusalError):
     """The server sheds load: no database connection within the bounded wait."""
 
@@ -270,3 +247,10 @@ class OverloadedError(RefusalError):
     def headers(self) -> Mapping[str, str]:
         """When to come back, in seconds."""
         return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class InternalError(RefusalError):
+    """A fault of the server: the request may be right."""
+
+    status = 500
+    code = "exception"

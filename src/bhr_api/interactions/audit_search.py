@@ -122,7 +122,7 @@ def _conditions(
 
 def _position(context: Context, query: SearchQuery, text: str, now: datetime) -> Position:
     if query.cursor is not None:
-        return context.words.seal.open(query.cursor, text, _holder(context))
+        return context.words.seal.open(query.cursor, text, context.holder)
     return Position((), 0, audit_reading.to_milliseconds(now))
 
 
@@ -170,7 +170,7 @@ def _links(
     if len(events) > query.count:
         last = events[query.count - 1]
         following = Position((last.recorded.isoformat(),), last.event_id, position.bound)
-        links.append(("next", more + context.words.seal.seal(following, f"{path}?{applied}", _holder(context))))
+        links.append(("next", more + context.words.seal.seal(following, f"{path}?{applied}", context.holder)))
     return links
 
 
@@ -183,10 +183,6 @@ def _entry(context: Context, query: SearchQuery, event: AuditEvent, body: bytes)
 
 def _encoded(parameters: Sequence[tuple[str, str]]) -> str:
     return "&".join(f"{quote(name, safe=':*-_.')}={quote(value, safe=':/,|$*-_.')}" for name, value in parameters)
-
-
-def _holder(context: Context) -> str:
-    return f"{context.caller.client_id}\0{context.caller.patient}\0{context.caller.user}"
 
 
 def _ignored(name: str) -> Issue:

@@ -18,8 +18,7 @@ _ROOT_AND_LOCAL = re.compile(r"(https?://.+)/[A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64}
 class Identities:
     """What the references of a transaction's resources become: `Type/id` by fullUrl, temporary or conditional reference."""
 
-    def __init__(self, base_url: str) -> None:
-        self._base_url = base_url
+    def __init__(self) -> None:
         self._known: dict[str, str] = {}
 
     def __contains__(self, literal: str) -> bool:

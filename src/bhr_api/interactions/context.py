@@ -69,6 +69,11 @@ class Context:
             await self.audit.record(event)
 
     @property
+    def holder(self) -> str:
+        """Whose walk a cursor belongs to: the client with its user and patient."""
+        return f"{self.caller.client_id}\0{self.caller.patient}\0{self.caller.user}"
+
+    @property
     def tenant(self) -> int:
         """The tenant's number."""
         return self.caller.tenant

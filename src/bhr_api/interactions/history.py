@@ -37,11 +37,10 @@ async def history(context: Context, request: Request) -> Result:
     asked = _parse(request, lenient=context.lenient)
     kept = [(name, value) for name, value in request.parameters if name in ("_count", "_since", "_at")]
     path = "/".join(part for part in (request.resource_type, request.id, "_history") if part)
-    holder = f"{context.caller.client_id}\0{context.caller.patient}\0{context.caller.user}"
     text = f"{path}?{urlencode(kept)}"
     place = None
     if asked.cursor is not None:
-        position = context.words.seal.open(asked.cursor, text, holder)
+        position = context.words.seal.open(asked.cursor, text, context.holder)
         place = Place(datetime.fromisoformat(position.values[0]), position.row_id, position.bound)
     rows = await _rows(context, request, asked, place)
     if not rows and request.id and place is None and asked == _Asked(asked.count):
@@ -50,7 +49,7 @@ async def history(context: Context, request: Request) -> Result:
     if len(rows) > asked.count:
         last = rows[asked.count - 1]
         position = Position((last["last_updated"].isoformat(),), last["row_id"], last["version"])
-        cursor = context.words.seal.seal(position, text, holder)
+        cursor = context.words.seal.seal(position, text, context.holder)
         links.append(("next", f"{context.base_url}/{path}?{urlencode([*kept, ('_cursor', cursor)])}"))
     rows = rows[: asked.count]
     await _record(context, request, urlencode(kept), rows)

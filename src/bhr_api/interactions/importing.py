@@ -129,7 +129,7 @@ class Importer:
         entries = bundle.get("entry", ())
         if not isinstance(entries, list):
             raise InvalidJsonError("Bundle.entry must be a list.")
-        identities = _identities(entries, self._context.base_url)
+        identities = _identities(entries)
         for position, entry in enumerate(entries):
             resource = entry.get("resource") if isinstance(entry, dict) else None
             if not isinstance(resource, dict) or _is_outcome_of_search(entry):
@@ -166,9 +166,9 @@ def _change(resource: Resource, body: bytes) -> Change:
     return Change("create", resource_type, new_id(), resource, body)
 
 
-def _identities(entries: Sequence[Any], base_url: str) -> Identities:
+def _identities(entries: Sequence[Any]) -> Identities:
     """bundle.html#references: what the fullUrls of entries stand for; an entry without an id is given one here."""
-    identities = Identities(base_url)
+    identities = Identities()
     for entry in entries:
         match entry:
             case {"fullUrl": str(full_url), "resource": {"resourceType": str(resource_type)} as resource}:

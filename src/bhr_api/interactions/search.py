@@ -71,13 +71,9 @@ def _encoded(parameters: Parameters) -> str:
     return "&".join(f"{quote(name, safe=':*-_.')}={quote(value, safe=':/,|$*-_.')}" for name, value in parameters)
 
 
-def _holder(context: Context) -> str:
-    return f"{context.caller.client_id}\0{context.caller.patient}\0{context.caller.user}"
-
-
 def _position(context: Context, query: SearchQuery, text: str, now: datetime) -> Position:
     if query.cursor is not None:
-        return context.words.seal.open(query.cursor, text, _holder(context))
+        return context.words.seal.open(query.cursor, text, context.holder)
     # Rows made from now on have greater numbers: they stay out of this walk.
     return Position((), 0, max(context.row_ids.next(), first_row_id_at(now.timestamp() + 0.001)))
 
@@ -113,7 +109,7 @@ def _links(
     if len(matches) > query.count:
         last = matches[query.count - 1]
         following = Position(tuple(last["sort"]), last["row_id"], position.bound)
-        cursor = context.words.seal.seal(following, f"{path}?{applied}", _holder(context))
+        cursor = context.words.seal.seal(following, f"{path}?{applied}", context.holder)
         links.append(("next", f"{first}{'&' if applied else '?'}_cursor={cursor}"))
     return links
 

@@ -92,7 +92,7 @@ class _located:
 
 
 async def _carry_out(context: Context, connection: Connection, entries: Sequence[Entry]) -> list[Result]:
-    identities = Identities(context.base_url)
+    identities = Identities()
     await lock_criteria(context, connection, _criteria(entries))
     planned = await _plan(context, connection, entries, identities)
     await _resolve_references(context, connection, planned, identities)

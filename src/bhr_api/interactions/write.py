@@ -17,7 +17,6 @@ from bhr_api.errors import (
     ForbiddenError,
     InvalidJsonError,
     InvalidResourceError,
-    Issue,
     MalformedRequestError,
     PreconditionFailedError,
     VersionConflictError,
@@ -271,15 +270,3 @@ def _event(context: Context, plan: _Plan) -> audit.AuditEvent:
         version=plan.stored.version,
         patients=[patient for patient in dict.fromkeys((before, after)) if patient is not None],
     )
-
-
-def issues_of(error: InvalidResourceError, prefix: str) -> list[Issue]:
-    """The issues of `error` with their expressions under `prefix`, such as `Bundle.entry[3].resource`."""
-    return [
-        Issue(
-            issue.severity, issue.code, issue.diagnostics, f"{prefix}.{issue.expression.partition('.')[2]}".rstrip(".")
-        )
-        if issue.expression
-        else Issue(issue.severity, issue.code, issue.diagnostics, prefix)
-        for issue in error.issues
-    ]

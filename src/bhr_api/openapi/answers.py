@@ -8,6 +8,7 @@ from bhr_api.errors import (
     ConflictError,
     ForbiddenError,
     GoneError,
+    InternalError,
     InvalidParameterError,
     InvalidResourceError,
     Issue,
@@ -25,7 +26,6 @@ from bhr_api.interactions.write import SERVER_WRITTEN
 from bhr_api.openapi import examples
 from bhr_api.openapi.primitive_schemas import Schema
 from bhr_api.openapi.schemas import ANY_RESOURCE, ref
-from bhr_api.routers.error_handler import InternalError
 from bhr_api.routers.requests import FHIR_JSON
 
 Answer = dict[str, Any]

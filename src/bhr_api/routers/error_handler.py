@@ -3,16 +3,9 @@
 import asyncpg
 import structlog
 
-from bhr_api.errors import RefusalError, TooCostlyError
+from bhr_api.errors import InternalError, RefusalError, TooCostlyError
 
 log = structlog.get_logger(__name__)
-
-
-class InternalError(RefusalError):
-    """A fault of the server."""
-
-    status = 500
-    code = "exception"
 
 
 def refusal_of(error: Exception, request_id: str) -> RefusalError:

@@ -66,6 +66,38 @@ def test_a_walk_shows_every_match_once_under_every_sort(record: httpx.Client, so
     assert sorted(walked) == [f"g{number}" for number in range(7)]
 
 
+@pytest.mark.parametrize("sort", ["", "start-date", "-start-date", "lifecycle-status,-_id"])
+def test_previous_links_lead_back_through_the_same_pages(record: httpx.Client, sort: str) -> None:
+    page = record.get(f"/Goal?patient=a&_count=2&_sort={sort}").json()
+    assert link(page, "previous") is None
+    forward = [ids(page)]
+    while url := link(page, "next"):
+        page = record.get(url).json()
+        forward.append(ids(page))
+    backward = [ids(page)]
+    while url := link(page, "previous"):
+        page = record.get(url).json()
+        backward.insert(0, ids(page))
+        assert link(page, "next") is not None
+    assert backward == forward
+    assert len(forward) == 4
+
+
+def test_without_a_sort_what_changed_since_comes_in_the_order_of_its_changes(record: httpx.Client) -> None:
+    goal = record.get("/Goal/g0").json()
+    record.put("/Goal/g0", json=goal | {"description": {"text": "changed"}})
+    assert ids(record.get("/Goal?_lastUpdated=ge2020").json())[-1] == "g0"
+
+
+def test_without_a_sort_what_is_of_a_time_comes_newest_first(record: httpx.Client) -> None:
+    dates = [
+        entry["resource"]["startDate"]
+        for entry in record.get("/Goal?start-date=ge2026-02&start-date=lt2026-04").json()["entry"]
+    ]
+    assert dates == sorted(dates, reverse=True)
+    assert len(dates) == 5
+
+
 def test_new_rows_stay_out_of_a_walk_that_has_begun(record: httpx.Client) -> None:
     page = record.get("/Goal?_count=3&_sort=_id").json()
     goal = record.get("/Goal/g0").json()

@@ -1,9 +1,7 @@
 """search of a type (FHIR R4, http.html#search and search.html)."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
-from urllib.parse import quote
 
 from bhr_api.errors import Issue, TooCostlyError
 from bhr_api.fhir import bundles
@@ -12,8 +10,9 @@ from bhr_api.fhir.definitions import PATIENT_COMPARTMENT, RESOURCE_TYPES
 from bhr_api.fhir.subset import subset
 from bhr_api.interactions.audit_search import search_audit_events
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.paging import Walk
 from bhr_api.interactions.read import require
-from bhr_api.interactions.requests import Parameters, Request
+from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
 from bhr_api.search.compiler import compile_count, compile_page
 from bhr_api.search.criteria import either
@@ -22,7 +21,6 @@ from bhr_api.search.include import MAXIMUM_INCLUDED
 from bhr_api.search.parameters import parameters_of
 from bhr_api.search.query import SearchContext, SearchQuery, parse_query
 from bhr_api.search.types import reference
-from bhr_api.store.row_ids import first_row_id_at
 
 # A sort key or page of a search that is not narrowed may have to look at every row; `estimate` looks at no more than these.
 ESTIMATE_LIMIT = 10_000
@@ -42,18 +40,15 @@ async def search(context: Context, request: Request) -> Result:
     if request.interaction == "search-compartment":
         _confine_to_compartment(context, query, request.id)
     path = request.resource_type if not request.id else f"Patient/{request.id}/{request.resource_type}"
-    applied = _encoded(query.applied)
-    position = _position(context, query, f"{path}?{applied}", now)
-    rows, total = await _fetch(context, query, position)
-    matches = [row for row in rows if row["mode"] == "match"]
-    links = _links(context, query, path, applied, matches, position)
-    matches = matches[: query.count]
+    walk = Walk(context, query, path, now)
+    rows, total = await _fetch(context, query, walk.position)
+    matches = walk.page([row for row in rows if row["mode"] == "match"])
     included = [row for row in rows if row["mode"] == "include"]
-    await _record(context, request, applied, [*matches, *included])
+    await _record(context, request, walk.applied, [*matches, *included])
     entries = [_entry(context, query, row) for row in (*matches, *included)]
     if query.ignored:
         entries.append(bundles.outcome_entry([_ignored(name) for name in query.ignored]))
-    body = bundles.bundle("searchset", instant_text(now), total=total, links=links, entries=entries)
+    body = bundles.bundle("searchset", instant_text(now), total=total, links=walk.links, entries=entries)
     return Result(200, body)
 
 
@@ -65,17 +60,6 @@ def _confine_to_compartment(context: Context, query: SearchQuery, patient: str) 
     query.criteria.append(
         either([reference.match(served[code], None, target, context.hasher, context.base_url) for code in codes])
     )
-
-
-def _encoded(parameters: Parameters) -> str:
-    return "&".join(f"{quote(name, safe=':*-_.')}={quote(value, safe=':/,|$*-_.')}" for name, value in parameters)
-
-
-def _position(context: Context, query: SearchQuery, text: str, now: datetime) -> Position:
-    if query.cursor is not None:
-        return context.words.seal.open(query.cursor, text, context.holder)
-    # Rows made from now on have greater numbers: they stay out of this walk.
-    return Position((), 0, max(context.row_ids.next(), first_row_id_at(now.timestamp() + 0.001)))
 
 
 async def _fetch(context: Context, query: SearchQuery, position: Position) -> tuple[Sequence[Any], int | None]:
@@ -94,24 +78,6 @@ async def _fetch(context: Context, query: SearchQuery, position: Position) -> tu
     if len(rows) > MAXIMUM_INCLUDED + query.count:
         raise TooCostlyError(f"The includes bring more than {MAXIMUM_INCLUDED} resources; ask for a smaller _count.")
     return rows, total
-
-
-def _links(
-    context: Context, query: SearchQuery, path: str, applied: str, matches: Sequence[Any], position: Position
-) -> list[bundles.Link]:
-    base = f"{context.base_url}/{path}"
-    first = f"{base}?{applied}" if applied else base
-    own = f"{first}{'&' if applied else '?'}_cursor={query.cursor}" if query.cursor else first
-    links = [("self", own)]
-    if query.summary == "count":
-        return links
-    links.append(("first", first))
-    if len(matches) > query.count:
-        last = matches[query.count - 1]
-        following = Position(tuple(last["sort"]), last["row_id"], position.bound)
-        cursor = context.words.seal.seal(following, f"{path}?{applied}", context.holder)
-        links.append(("next", f"{first}{'&' if applied else '?'}_cursor={cursor}"))
-    return links
 
 
 def _entry(context: Context, query: SearchQuery, row: Any) -> bytes:

@@ -7,14 +7,16 @@ patients' records; the posting rows of a code; the GIN index by tokens that are 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
-from bhr_api.search.criteria import AnyToken, Criterion, OfPatient
+from bhr_api.search.criteria import AnyToken, Criterion, InIndex, OfPatient, has_seeds, seeds
 from bhr_api.search.cursor import Position
 from bhr_api.search.include import MAXIMUM_INCLUDED, reached_sql
-from bhr_api.search.order import SortKey, after, order_by
+from bhr_api.search.order import Order, SortKey
 from bhr_api.search.query import SearchQuery
 from bhr_api.search.tokens import TokenHasher
+from bhr_api.search.types.date import OnMainDate
 from bhr_api.search.visibility import Visibility
 from bhr_api.store.sql import Binder, all_of
 
@@ -44,21 +46,22 @@ def compile_page(
     heavy: frozenset[int],
     position: Position,
 ) -> Statement:
-    """The statement for one page after `position`, one row more than a page to tell whether another follows.
+    """The statement for one page beyond `position`, one row more than a page to tell whether another follows.
 
     Its rows are (mode, resource_type, id, version, last_updated, patient, body, row_id, sort values as text); mode is match
     or include. `heavy` are the tenant's tokens that must not drive the statement.
     """
     binder = visibility.binder()
     road = _choose_road(query, visibility, binder, heavy)
+    order = Order(road.keys, road.row_id, position.backward)
     values = ", ".join([f"({key.expression})::text" for key in road.keys])
-    conditions = [*road.conditions, _walk_condition(road, position, binder)]
+    conditions = [*road.conditions, _walk_condition(order, position, binder)]
     matched = f"""
         SELECT r.resource_type, r.id, r.version, r.last_updated, r.patient, r.body, r.row_id, ARRAY[{values}]::text[] AS sort,
             r.tokens, r.self_token
         FROM {road.source}
         WHERE {all_of(conditions)}
-        ORDER BY {order_by(road.keys, road.row_id)} LIMIT {query.count + 1}
+        ORDER BY {order.sql()} LIMIT {query.count + 1}
     """
     columns = "resource_type, id, version, last_updated, patient, body, row_id"
     if not query.includes:
@@ -86,8 +89,8 @@ def compile_count(
 ) -> Statement:
     """The statement that counts the matches that the caller may see, up to `limit` if there is one."""
     binder = visibility.binder()
-    road = _choose_road(query, visibility, binder, heavy)
-    conditions = [*road.conditions, f"r.row_id <= {binder.bind(bound, 'bigint')}"]
+    road = _only_postings(query, visibility, binder) or _choose_road(query, visibility, binder, heavy)
+    conditions = [*road.conditions, f"{road.row_id} <= {binder.bind(bound, 'bigint')}"]
     matched = f"FROM {road.source} WHERE {all_of(conditions)}"
     sql = (
         f"SELECT count(*) {matched}"
@@ -105,51 +108,87 @@ def compile_match(query: SearchQuery, visibility: Visibility, heavy: frozenset[i
     return Statement(sql, binder.values)
 
 
-def _walk_condition(road: _Road, position: Position, binder: Binder) -> str:
-    """Rows after the last page's last one, and none that were made after the walk began (DESIGN promise 3)."""
-    not_newer = f"{road.row_id} <= {binder.bind(position.bound, 'bigint')}"
+def _walk_condition(order: Order, position: Position, binder: Binder) -> str:
+    """Rows beyond the last page's last one, and none that were made after the walk began (DESIGN promise 3)."""
+    not_newer = f"{order.row_id} <= {binder.bind(position.bound, 'bigint')}"
     if position.row_id == 0:
         return not_newer
-    return f"{after(road.keys, road.row_id, position.values, position.row_id, binder)} AND {not_newer}"
+    return f"{order.after(position.values, position.row_id, binder)} AND {not_newer}"
+
+
+def _only_postings(query: SearchQuery, visibility: Visibility, binder: Binder) -> _Road | None:
+    """Where a posting is all that there is to know about a match: one row for each, in one range of their index."""
+    if len(query.criteria) != 1 or not visibility.is_tenant_wide(query.resource_type, "s"):
+        return None
+    criterion = query.criteria[0]
+    return _Road("posting p", _on_posting(criterion, binder), (), "p.row_id") if _has_postings(criterion) else None
 
 
 def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, heavy: frozenset[int]) -> _Road:
     number = RESOURCE_TYPE_NUMBERS[query.resource_type]
-    visible = visibility.of_type(query.resource_type, "s", "r", binder)
-    conditions = [visible, f"r.resource_type = {number}"]
-    tokens = [criterion for criterion in query.criteria if isinstance(criterion, AnyToken)]
-    light = [criterion for criterion in tokens if not heavy.intersection(criterion.tokens)]
-    posted = _posted(tokens, light, query)
-    if _is_within_patients(query.criteria) or "r.patient = " in visible:
-        driving: Sequence[Criterion] = ()
-    elif posted is not None:
-        token = binder.bind(posted.tokens[0], "bigint")
+    conditions = [visibility.of_type(query.resource_type, "s", "r", binder), f"r.resource_type = {number}"]
+    in_patients = _is_within_patients(query, visibility)
+    light = [
+        criterion
+        for criterion in query.criteria
+        if isinstance(criterion, AnyToken) and not heavy.intersection(criterion.tokens)
+    ]
+    posted = None if in_patients else _posted(query, light)
+    if posted is not None:
         rest = [criterion.sql("r", binder) for criterion in query.criteria if criterion is not posted]
+        bounds = [
+            criterion.start_bounds("p.date_start", binder)
+            for criterion in query.criteria
+            if isinstance(criterion, OnMainDate)
+        ]
         source = f"posting p JOIN resource r ON r.tenant = $1 AND r.resource_type = {number} AND r.row_id = p.row_id"
-        keys = tuple(replace(key, expression="p.date_start") for key in query.sort)
-        return _Road(source, [f"p.tenant = $1 AND p.token = {token}", *conditions, *rest], keys, "p.row_id")
-    else:
-        driving = light
+        keys = tuple(replace(key, expression="p.date_start") for key in query.order)
+        return _Road(source, [*_on_posting(posted, binder), *bounds, *conditions, *rest], keys, "p.row_id")
+    driving: Sequence[Criterion] = [] if in_patients else light or _best_seeded(query.criteria)
+    conditions += [
+        _driving_sql(criterion, binder) if criterion in driving else criterion.sql("r", binder)
+        for criterion in query.criteria
+    ]
+    return _Road("resource r", conditions, query.order)
+
+
+def _is_within_patients(query: SearchQuery, visibility: Visibility) -> bool:
+    confined = not visibility.is_tenant_wide(query.resource_type, "s")
+    return confined or any(isinstance(criterion, OfPatient) for criterion in query.criteria)
+
+
+def _posted(query: SearchQuery, light: Sequence[AnyToken]) -> AnyToken | None:
+    """The criterion to walk by postings: one value of an ordered parameter, unless another one narrows more."""
+    if any(isinstance(criterion, InIndex) and criterion.is_narrow for criterion in query.criteria):
+        return None
+    order = query.order
+    if order and (len(order) > 1 or order[0].expression != "r.date_start"):
+        return None
     for criterion in query.criteria:
-        if isinstance(criterion, AnyToken) and criterion in driving:
-            conditions.append(criterion.driving_sql("r", binder))
-        else:
-            conditions.append(criterion.sql("r", binder))
-    return _Road("resource r", conditions, query.sort)
-
-
-def _is_within_patients(criteria: Sequence[Criterion]) -> bool:
-    return any(isinstance(criterion, OfPatient) for criterion in criteria)
-
-
-def _posted(tokens: Sequence[AnyToken], light: Sequence[AnyToken], query: SearchQuery) -> AnyToken | None:
-    """The criterion to walk by postings: one value of an ordered parameter, unless another light token narrows more."""
-    for criterion in tokens:
-        others = [one for one in light if one is not criterion]
-        if criterion.is_ordered and len(criterion.tokens) == 1 and not others and _is_posting_order(query):
+        if _has_postings(criterion) and not [one for one in light if one is not criterion]:
             return criterion
     return None
 
 
-def _is_posting_order(query: SearchQuery) -> bool:
-    return not query.sort or (len(query.sort) == 1 and query.sort[0].expression == "r.date_start")
+def _has_postings(criterion: Criterion) -> TypeGuard[AnyToken]:
+    return isinstance(criterion, AnyToken) and criterion.is_ordered and len(criterion.tokens) == 1
+
+
+def _on_posting(criterion: AnyToken, binder: Binder) -> list[str]:
+    return [f"p.tenant = $1 AND p.token = {binder.bind(criterion.tokens[0], 'bigint')}"]
+
+
+def _best_seeded(criteria: Sequence[Criterion]) -> Sequence[Criterion]:
+    """The one criterion, if any, whose index may find the rows: a narrow one rather than another."""
+    seeded = [criterion for criterion in criteria if has_seeds(criterion)]
+    narrow = [criterion for criterion in seeded if isinstance(criterion, InIndex) and criterion.is_narrow]
+    return (narrow or seeded)[:1]
+
+
+def _driving_sql(criterion: Criterion, binder: Binder) -> str:
+    """The criterion as the condition that the planner may find the rows by."""
+    if isinstance(criterion, AnyToken):
+        return criterion.driving_sql("r", binder)
+    among = f"r.row_id IN ({' UNION ALL '.join(seeds(criterion, binder))})"
+    # Other criteria than one of an index have more to say than which rows may satisfy them.
+    return among if isinstance(criterion, InIndex) else f"{among} AND {criterion.sql('r', binder)}"

@@ -1,6 +1,6 @@
-"""Cursors: where the next page goes on, sealed so that nobody can read or change what is in them.
+"""Cursors: where the next or previous page goes on, sealed so that nobody can read or change what is in them.
 
-A cursor holds the sort values of the last row, which are clinical data, so it is encrypted, not only signed. It belongs to
+A cursor holds the sort values of a row, which are clinical data, so it is encrypted, not only signed. It belongs to
 one query of one caller: elsewhere it does not open.
 """
 
@@ -19,11 +19,15 @@ _NONCE_BYTES = 12
 
 
 class Position(NamedTuple):
-    """The last row of a page: its sort values as text and its row id; `bound` keeps rows made later out of the walk."""
+    """The row next to a page: its sort values as text and its row id (0: none, the walk begins).
+
+    `bound` keeps rows made later out of the walk; `backward` when the page is the one before the row, not the one after.
+    """
 
     values: tuple[str, ...]
     row_id: int
     bound: int
+    backward: bool = False
 
 
 class CursorSeal:
@@ -36,7 +40,7 @@ class CursorSeal:
     def seal(self, position: Position, query: str, holder: str) -> str:
         """An opaque text for `position` in the walk of `query` (its parameters) by `holder`."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        text = json.dumps([position.values, position.row_id, position.bound], separators=(",", ":"))
+        text = json.dumps(position, separators=(",", ":"))
         sealed = nonce + self._cipher.encrypt(nonce, text.encode(), _context(query, holder))
         return f"{self._tenant_name}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
 
@@ -52,8 +56,8 @@ class CursorSeal:
             raise InvalidParameterError(
                 "_cursor", cursor, "this is no cursor of this query; follow the links of the first page"
             )
-        values, row_id, bound = json.loads(opened)
-        return Position(tuple(values), row_id, bound)
+        values, *others = json.loads(opened)
+        return Position(tuple(values), *others)
 
 
 def _context(query: str, holder: str) -> bytes:

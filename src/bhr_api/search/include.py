@@ -4,7 +4,7 @@ Each included row is under the same visibility condition as a match. Nothing is 
 than the limit is refused.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bhr_api.errors import InvalidParameterError
@@ -59,72 +59,107 @@ def parse_include(name: str, modifier: str, value: str, resource_type: str) -> I
 
 
 def reached_sql(includes: Sequence[Include], visibility: Visibility, hasher: TokenHasher, binder: Binder) -> str:
-    """A recursive table `reached (row_id, resource_type, tokens, self_token, depth)` from the rows of `page`.
+    """A table `reached (row_id, resource_type, tokens, self_token, patient, depth)` from the rows of `page`.
 
-    Depth 0 are the matches themselves. Without :iterate an include starts from matches only.
+    It may hold a row several times. Depth 0 are the matches themselves. Every include starts from these; from what it
+    reaches only those with :iterate.
     """
-    steps = " UNION ALL ".join(_step(include, visibility, hasher, binder) for include in includes)
+    steps = [
+        _Step(include, parameter, visibility, hasher, binder)
+        for include in includes
+        for parameter in include.parameters()
+    ]
+    direct = " UNION ALL ".join([step.from_rows("page") for step in steps])
+    base = f"SELECT {_COLUMNS}, 0 AS depth FROM page t UNION ALL SELECT t.*, 1 FROM ({direct}) AS t"
+    iterated = " UNION ALL ".join([step.from_row("s") for step in steps if step.include.iterate])
+    if not iterated:
+        return f"reached AS ({base})"
     return f"""
         reached AS (
-            SELECT row_id, resource_type, tokens, self_token, 0 AS depth FROM page
+            ({base})
             UNION
-            SELECT t.row_id, t.resource_type, t.tokens, t.self_token, s.depth + 1
-            FROM reached s CROSS JOIN LATERAL ({steps}) AS t
-            WHERE s.depth < {MAXIMUM_DEPTH}
+            SELECT {_COLUMNS}, s.depth + 1 FROM reached s CROSS JOIN LATERAL ({iterated}) AS t
+            WHERE s.depth BETWEEN 1 AND {MAXIMUM_DEPTH - 1}
         )
     """
 
 
-def _step(include: Include, visibility: Visibility, hasher: TokenHasher, binder: Binder) -> str:
-    depth = "TRUE" if include.iterate else "s.depth = 0"
-    follow = _backward if include.reverse else _forward
-    return " UNION ALL ".join(
-        follow(include, parameter, depth, visibility, hasher, binder) for parameter in include.parameters()
-    )
+_COLUMNS = "t.row_id, t.resource_type, t.tokens, t.self_token, t.patient"
 
 
-_COLUMNS = "t.row_id, t.resource_type, t.tokens, t.self_token"
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one include brings by one parameter, from a set of rows at once or from the row at hand."""
 
+    include: Include
+    parameter: Parameter
+    visibility: Visibility
+    hasher: TokenHasher
+    binder: Binder
 
-def _forward(
-    include: Include, parameter: Parameter, depth: str, visibility: Visibility, hasher: TokenHasher, binder: Binder
-) -> str:
-    """From a source to what it refers to: its tokens, xor the parameter's key, are self_tokens of targets."""
-    targets = [include.target] if include.target else list(parameter.targets or RESOURCE_TYPES)
-    visible = visibility.of_types(targets, "r", "t", binder)
-    own = parameter.made_of[0] if parameter.made_of else parameter.code
-    key = binder.bind(hasher.parameter(include.source, own), "bigint")
-    named = [f"t.self_token = (u.token # {key})"]
-    if parameter.is_canonical:
-        # A canonical names its target by the target's own url, which is one of the target's tokens.
-        named.append(f"t.tokens @> ARRAY[u.token # {key}]")
-    return " UNION ALL ".join(
-        f"""
-        SELECT {_COLUMNS} FROM unnest(s.tokens) AS u (token) JOIN resource t ON {condition}
-        WHERE {depth} AND s.resource_type = {RESOURCE_TYPE_NUMBERS[include.source]} AND {visible}
-        """
-        for condition in named
-    )
+    def from_rows(self, rows: str) -> str:
+        """SELECT of what the rows of the table `rows` bring; each target of theirs is looked up once."""
+        if self.include.reverse:
+            return f"SELECT {_COLUMNS} FROM {rows} s CROSS JOIN LATERAL ({self._backward('s')}) AS t"
+        return " UNION ALL ".join(
+            f"SELECT {_COLUMNS} FROM (SELECT DISTINCT {target} AS target FROM {rows} s {tokens} WHERE {of_source}) AS w"
+            f" JOIN resource t ON {named.format(target='w.target')} WHERE {self._visible_targets}"
+            for target, tokens, of_source, named in self._forward("s")
+        )
 
+    def from_row(self, row: str) -> str:
+        """SELECT of what the row under the alias `row` brings."""
+        if self.include.reverse:
+            return self._backward(row)
+        return " UNION ALL ".join(
+            f"SELECT {_COLUMNS} FROM resource t {tokens} WHERE {of_source} AND {named.format(target=target)}"
+            f" AND {self._visible_targets}"
+            for target, tokens, of_source, named in self._forward(row)
+        )
 
-def _backward(
-    include: Include, parameter: Parameter, depth: str, visibility: Visibility, hasher: TokenHasher, binder: Binder
-) -> str:
-    """From a target to what refers to it."""
-    visible = visibility.of_type(include.source, "s", "t", binder)
-    targets = [include.target] if include.target else list(parameter.targets)
-    types = f"AND s.resource_type = ANY({_numbers(targets, binder)})" if targets else ""
-    if parameter.is_patient and set(targets) == {"Patient"}:
-        refers = "t.patient = s.self_token"
-    else:
-        key = binder.bind(hasher.parameter(include.source, parameter.code), "bigint")
-        refers = f"t.tokens @> ARRAY[s.self_token # {key}]"
-        if parameter.is_canonical:
-            refers = f"({refers} OR t.tokens && ARRAY(SELECT u # {key} FROM unnest(s.tokens) AS u))"
-    return f"""
-        SELECT {_COLUMNS} FROM resource t
-        WHERE {depth} {types} AND t.resource_type = {RESOURCE_TYPE_NUMBERS[include.source]} AND {refers} AND {visible}
-    """
+    @property
+    def _targets(self) -> Sequence[str]:
+        return [self.include.target] if self.include.target else self.parameter.targets
+
+    @property
+    def _visible_targets(self) -> str:
+        return self.visibility.of_types(self._targets or RESOURCE_TYPES, "r", "t", self.binder)
+
+    @property
+    def _is_of_patient(self) -> bool:
+        return self.parameter.is_patient and set(self._targets) == {"Patient"}
+
+    def _forward(self, row: str) -> Iterator[tuple[str, str, str, str]]:
+        """(target token, its source, condition on the source row, how a target has the token) for each way to a target."""
+        of_source = f"{row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.include.source]}"
+        if self._is_of_patient:
+            yield f"{row}.patient", "", of_source, "t.self_token = {target}"
+            return
+        own = self.parameter.made_of[0] if self.parameter.made_of else self.parameter.code
+        # A row's tokens, xor the parameter's key, are self_tokens of targets.
+        key = self.binder.bind(self.hasher.parameter(self.include.source, own), "bigint")
+        target, tokens = f"(u.token # {key})", f"CROSS JOIN unnest({row}.tokens) AS u (token)"
+        yield target, tokens, of_source, "t.self_token = {target}"
+        if self.parameter.is_canonical:
+            # A canonical names its target by the target's own url, which is one of the target's tokens.
+            has_value = self.binder.bind([self.hasher.present(self.include.source, own)], "bigint[]")
+            yield target, tokens, f"{of_source} AND {row}.tokens @> {has_value}", "t.tokens @> ARRAY[{target}]"
+
+    def _backward(self, row: str) -> str:
+        """From a target to what refers to it."""
+        source = self.include.source
+        types = f"AND {row}.resource_type = ANY({_numbers(self._targets, self.binder)})" if self._targets else ""
+        if self._is_of_patient:
+            refers = f"t.patient = {row}.self_token"
+        else:
+            key = self.binder.bind(self.hasher.parameter(source, self.parameter.code), "bigint")
+            refers = f"t.tokens @> ARRAY[{row}.self_token # {key}]"
+            if self.parameter.is_canonical:
+                refers = f"({refers} OR t.tokens && ARRAY(SELECT u # {key} FROM unnest({row}.tokens) AS u))"
+        return (
+            f"SELECT {_COLUMNS} FROM resource t WHERE t.resource_type = {RESOURCE_TYPE_NUMBERS[source]} {types}"
+            f" AND {refers} AND {self.visibility.of_type(source, 's', 't', self.binder)}"
+        )
 
 
 def _numbers(types: Sequence[str], binder: Binder) -> str:

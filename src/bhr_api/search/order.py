@@ -6,14 +6,14 @@ ascending, last when descending. Several values: the smallest of them ascending,
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bhr_api.errors import UnsupportedParameterError
 from bhr_api.fhir.definitions import SEARCH_PARAMETERS, json_names
 from bhr_api.search.parameters import Parameter, parameters_of
 from bhr_api.search.project_parameters import PROJECT_PARAMETERS
-from bhr_api.store.sql import Binder, any_of
+from bhr_api.store.sql import Binder, all_of, any_of
 
 KeyType = Literal["timestamptz", "text", "numeric"]
 
@@ -35,6 +35,10 @@ class SortKey:
         return f"-{self.code}" if self.descending else self.code
 
 
+LAST_UPDATED = SortKey("_lastUpdated", False, "r.last_updated", "timestamptz")
+NEWEST_DATED = SortKey("date", True, "r.date_start", "timestamptz")
+
+
 def parse_sort(resource_type: str, text: str) -> tuple[SortKey, ...]:
     """The keys of a `_sort` value. Raises UnsupportedParameterError for what cannot be sorted by."""
     return tuple(_key(resource_type, part) for part in text.split(",") if part)
@@ -46,7 +50,7 @@ def _key(resource_type: str, text: str) -> SortKey:
     if code == "_id":
         return SortKey(code, descending, "r.id", "text")
     if code == "_lastUpdated":
-        return SortKey(code, descending, "r.last_updated", "timestamptz")
+        return replace(LAST_UPDATED, descending=descending)
     served = parameters_of(resource_type)
     parameter = served.get(code)
     if parameter is not None and parameter.made_of:
@@ -54,7 +58,7 @@ def _key(resource_type: str, text: str) -> SortKey:
     if parameter is None:
         raise UnsupportedParameterError("_sort", f"{resource_type} has no search parameter {code!r} to sort by")
     if parameter.is_main_date:
-        return SortKey(code, descending, "r.date_start", "timestamptz")
+        return replace(NEWEST_DATED, code=code, descending=descending)
     expression, type = _value(parameter, "max" if descending else "min")
     return SortKey(code, descending, f"coalesce(({expression}), {_MISSING[type]}::{type})", type)
 
@@ -129,32 +133,45 @@ def _paths_of(type_name: str, names: list[str], wanted: str | None) -> list[str]
     return found
 
 
-def order_by(keys: Sequence[SortKey], row_id: str) -> str:
-    """The ORDER BY of a page; `row_id` is the column that breaks ties."""
-    parts = [f"{key.expression} {'DESC' if key.descending else 'ASC'}" for key in keys]
-    return ", ".join([*parts, f"{row_id} {'ASC' if _ties_ascend(keys) else 'DESC'}"])
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How a page is ordered: by `keys`, then by the column `row_id`; `backward` walks the same order from its end."""
 
+    keys: tuple[SortKey, ...]
+    row_id: str
+    backward: bool = False
 
-def _ties_ascend(keys: Sequence[SortKey]) -> bool:
-    """Ties follow the direction of a single key, so that one index gives both when walked either way; else newest first."""
-    return len(keys) == 1 and not keys[0].descending
+    @property
+    def _directed(self) -> list[tuple[SortKey, bool]]:
+        """Each key with whether it descends in this walk."""
+        return [(key, key.descending is not self.backward) for key in self.keys]
 
+    @property
+    def _ties_descend(self) -> bool:
+        """Ties follow the direction of a single key, so that one index gives both when walked either way; else newest first."""
+        return (len(self.keys) != 1 or self.keys[0].descending) is not self.backward
 
-def after(keys: Sequence[SortKey], row_id: str, values: Sequence[str], last: int, binder: Binder) -> str:
-    """The condition that a row comes after the one with these key values (as text) and the row id `last`."""
-    place = binder.bind(last, "bigint")
-    if len(keys) == 1:
-        # A row comparison is one range of the index.
-        key, sign = keys[0], "<" if keys[0].descending else ">"
-        return f"({key.expression}, {row_id}) {sign} ({_place(key, values[0], binder)}, {place})"
-    alternatives: list[str] = []
-    equal: list[str] = []
-    for key, value in zip(keys, values, strict=True):
-        sign = "<" if key.descending else ">"
-        alternatives.append(" AND ".join([*equal, f"{key.expression} {sign} {_place(key, value, binder)}"]))
-        equal.append(f"{key.expression} = {_place(key, value, binder)}")
-    alternatives.append(" AND ".join([*equal, f"{row_id} < {place}"]))
-    return any_of([f"({alternative})" for alternative in alternatives])
+    def sql(self) -> str:
+        """The ORDER BY of a page."""
+        parts = [f"{key.expression} {'DESC' if descends else 'ASC'}" for key, descends in self._directed]
+        return ", ".join([*parts, f"{self.row_id} {'DESC' if self._ties_descend else 'ASC'}"])
+
+    def after(self, values: Sequence[str], last: int, binder: Binder) -> str:
+        """The condition that a row comes after the one with these key values (as text) and the row id `last`."""
+        place = binder.bind(last, "bigint")
+        tie_sign = "<" if self._ties_descend else ">"
+        if len(self.keys) == 1:
+            # A row comparison is one range of the index.
+            key = self.keys[0]
+            return f"({key.expression}, {self.row_id}) {tie_sign} ({_place(key, values[0], binder)}, {place})"
+        alternatives: list[str] = []
+        equal: list[str] = []
+        for (key, descends), value in zip(self._directed, values, strict=True):
+            sign = "<" if descends else ">"
+            alternatives.append(all_of([*equal, f"{key.expression} {sign} {_place(key, value, binder)}"]))
+            equal.append(f"{key.expression} = {_place(key, value, binder)}")
+        alternatives.append(all_of([*equal, f"{self.row_id} {tie_sign} {place}"]))
+        return any_of([f"({alternative})" for alternative in alternatives])
 
 
 def _place(key: SortKey, value: str, binder: Binder) -> str:

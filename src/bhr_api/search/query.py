@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Literal
 
 from bhr_api.errors import InvalidParameterError, MalformedRequestError, UnsupportedParameterError
-from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, Not, Written, either
+from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, Not, Written, conjuncts, either
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.include import Include, parse_include
-from bhr_api.search.order import SortKey, parse_sort
+from bhr_api.search.order import LAST_UPDATED, NEWEST_DATED, SortKey, parse_sort
 from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
@@ -72,6 +72,20 @@ class SearchQuery:
     applied: list[tuple[str, str]] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
 
+    @property
+    def order(self) -> tuple[SortKey, ...]:
+        """What the pages are ordered by: as asked; else along the date that the search asks for, so that the walk ends with it.
+
+        What changed since a moment comes in the order of its changes; what is of a time, newest first.
+        """
+        if self.sort:
+            return self.sort
+        if any(isinstance(criterion, date.OnLastUpdated) and criterion.is_since for criterion in self.criteria):
+            return (LAST_UPDATED,)
+        if any(isinstance(criterion, date.OnMainDate) for criterion in self.criteria):
+            return (NEWEST_DATED,)
+        return ()
+
 
 def parse_query(resource_type: str, parameters: Sequence[tuple[str, str]], context: SearchContext) -> SearchQuery:
     """The query that `parameters`, decoded and in their order, spell.
@@ -121,7 +135,7 @@ def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> 
         if name == "_cursor":
             return
     else:
-        query.criteria.append(_criterion(query.resource_type, code, modifier or None, value, context))
+        query.criteria.extend(conjuncts(_criterion(query.resource_type, code, modifier or None, value, context)))
     query.applied.append((name, value))
 
 

@@ -70,6 +70,10 @@ class Visibility:
             return letter in ("r", "s")
         return patient is not None and patient == self.patient
 
+    def is_tenant_wide(self, resource_type: str, letter: Letter) -> bool:
+        """Whether every row of `resource_type` in the tenant can be seen."""
+        return self.caller.may(letter, resource_type) and not self._is_confined(resource_type, letter)
+
     def _beyond_tenant(self, resource_type: str, letter: Letter, row: str, binder: Binder) -> str:
         if not self.caller.may(letter, resource_type):
             return "FALSE"

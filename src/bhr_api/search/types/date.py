@@ -4,13 +4,14 @@ The stored value is [start, end), the asked one [low, high). The type's main dat
 `date_index`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from bhr_api.errors import InvalidParameterError
 from bhr_api.fhir.dates import BEGINNING, FOREVER, Interval, interval_of, period_interval
-from bhr_api.search.criteria import Criterion, Written, either
+from bhr_api.search.criteria import Criterion, InIndex, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import unescape
 from bhr_api.search.parameters import Parameter
@@ -39,6 +40,19 @@ _START_BOUNDS = {
     "eb": "{s} < {l}",
     "ap": "{s} < {h}",
 }
+# `b` and `k` are a millisecond before `l` and `h`.
+_LAST_UPDATED = {
+    "eq": "{s} >= {l} AND {s} <= {k}",
+    "ne": "NOT ({s} >= {l} AND {s} <= {k})",
+    "gt": "{s} > {k}",
+    "lt": "{s} < {l}",
+    "ge": "{s} >= {l}",
+    "le": "{s} <= {k}",
+    "sa": "{s} >= {h}",
+    "eb": "{s} <= {b}",
+    "ap": "{s} < {h} AND {s} > {b}",
+}
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class AskedDate(NamedTuple):
@@ -112,11 +126,18 @@ def condition(asked: AskedDate, start: str, end: str, binder: Binder) -> str:
     template = _CONDITIONS[asked.prefix]
     if asked.prefix in ("eq", "ap"):
         template = f"{_START_BOUNDS[asked.prefix]} AND {template}"
-    places = {"s": start, "e": end, "l": "", "h": ""}
-    for name, value in (("l", asked.low), ("h", asked.high)):
-        if f"{{{name}}}" in template:
-            places[name] = binder.bind(value, "timestamptz")
-    return "(" + template.format(**places) + ")"
+    return f"({_written(template, asked, {'s': start, 'e': end}, binder)})"
+
+
+def _written(template: str, asked: AskedDate, columns: dict[str, str], binder: Binder) -> str:
+    bounds = {
+        "l": asked.low,
+        "h": asked.high,
+        "b": _moved(asked.low, -_MILLISECOND),
+        "k": _moved(asked.high, -_MILLISECOND),
+    }
+    values = {name: binder.bind(value, "timestamptz") for name, value in bounds.items() if f"{{{name}}}" in template}
+    return template.format(**columns, **values)
 
 
 def match(parameter: Parameter, values: list[str], now: datetime) -> Criterion:
@@ -126,31 +147,56 @@ def match(parameter: Parameter, values: list[str], now: datetime) -> Criterion:
 
 
 def _criterion(parameter: Parameter, asked: AskedDate) -> Criterion:
-    def in_row(row: str, binder: Binder) -> str:
-        # -infinity stands for "no date", which satisfies no comparison.
-        return (
-            f"({condition(asked, f'{row}.date_start', f'{row}.date_end', binder)} AND {row}.date_start > '-infinity')"
-        )
+    if parameter.is_main_date:
+        return OnMainDate(asked)
 
-    def in_index(row: str, binder: Binder) -> str:
-        return (
-            f"{row}.row_id IN (SELECT d.row_id FROM date_index d WHERE d.tenant = $1"
-            f" AND d.resource_type = {parameter.resource_type_number}"
-            f" AND d.parameter = {binder.bind(parameter.number, 'integer')}"
-            f" AND {condition(asked, 'd.date_start', 'd.date_end', binder)})"
-        )
+    def where(binder: Binder) -> str:
+        return condition(asked, "i.date_start", "i.date_end", binder)
 
-    return Written(in_row if parameter.is_main_date else in_index)
+    return InIndex("date_index", parameter.resource_type_number, parameter.number, (where,))
+
+
+@dataclass(frozen=True, slots=True)
+class OnMainDate:
+    """The type's main date, in the row's own columns, is as `asked`."""
+
+    asked: AskedDate
+
+    def sql(self, row: str, binder: Binder) -> str:
+        """-infinity stands for "no date", which satisfies no comparison."""
+        dated = condition(self.asked, f"{row}.date_start", f"{row}.date_end", binder)
+        return f"({dated} AND {row}.date_start > '-infinity')"
+
+    def start_bounds(self, start: str, binder: Binder) -> str:
+        """What follows about `start` alone, for the sake of an index that is ordered by it."""
+        template = _START_BOUNDS.get(self.asked.prefix)
+        return "TRUE" if template is None else _written(template, self.asked, {"s": start}, binder)
 
 
 def last_updated(values: list[str], now: datetime) -> Criterion:
-    """`_lastUpdated`: the row's own column, an instant of one millisecond."""
-    asked = [parse_date("_lastUpdated", unescape(value), now) for value in values]
-    return either([Written(_on_last_updated(date)) for date in asked])
+    """`_lastUpdated`: the row's own column."""
+    return either([OnLastUpdated(parse_date("_lastUpdated", unescape(value), now)) for value in values])
 
 
-def _on_last_updated(asked: AskedDate) -> Callable[[str, Binder], str]:
-    def write(row: str, binder: Binder) -> str:
-        return condition(asked, f"{row}.last_updated", f"({row}.last_updated + interval '1 millisecond')", binder)
+@dataclass(frozen=True, slots=True)
+class OnLastUpdated:
+    """`meta.lastUpdated` is as `asked`.
 
-    return write
+    It is a whole millisecond, so the interval [t, t + 1 ms): the comparisons of intervals, solved for t, so that the bare
+    column stands in them and its index serves.
+    """
+
+    asked: AskedDate
+
+    @property
+    def is_since(self) -> bool:
+        """Whether it asks for what changed from some moment on."""
+        return self.asked.prefix in ("eq", "gt", "ge", "sa", "ap")
+
+    def sql(self, row: str, binder: Binder) -> str:
+        """The condition on the column."""
+        prefix = self.asked.prefix
+        if prefix in ("ge", "le") and self.asked.high - self.asked.low < _MILLISECOND:
+            # Nothing stored lies within the interval that was asked for.
+            prefix = "gt" if prefix == "ge" else "lt"
+        return f"({_written(_LAST_UPDATED[prefix], self.asked, {'s': f'{row}.last_updated'}, binder)})"

@@ -4,12 +4,12 @@ from decimal import Decimal, InvalidOperation
 from typing import NamedTuple
 
 from bhr_api.errors import InvalidParameterError
-from bhr_api.search.criteria import Criterion, Written, either
+from bhr_api.search.criteria import Criterion, InIndex, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import unescape
 from bhr_api.search.parameters import Parameter
 from bhr_api.search.types.token import TypedValue
-from bhr_api.store.sql import Binder
+from bhr_api.store.sql import Binder, all_of
 
 PREFIXES = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap")
 MODIFIERS: frozenset[str] = frozenset()
@@ -22,14 +22,14 @@ BARE = 0
 # SQL about the stored range [low, high] and the asked value: search.html#prefix. `l` and `h` are the asked value's
 # implied range, half-open; `v` is the value itself.
 _CONDITIONS = {
-    "eq": "n.low >= {l} AND n.high < {h}",
-    "gt": "n.high > {v}",
-    "lt": "n.low < {v}",
-    "ge": "n.high >= {v}",
-    "le": "n.low <= {v}",
-    "sa": "n.low > {v}",
-    "eb": "n.high < {v}",
-    "ap": "n.high >= {l} AND n.low <= {h}",
+    "eq": "i.low >= {l} AND i.high < {h}",
+    "gt": "i.high > {v}",
+    "lt": "i.low < {v}",
+    "ge": "i.high >= {v}",
+    "le": "i.low <= {v}",
+    "sa": "i.low > {v}",
+    "eb": "i.high < {v}",
+    "ap": "i.high >= {l} AND i.low <= {h}",
 }
 
 
@@ -104,37 +104,28 @@ def match(parameter: Parameter, values: list[str]) -> Criterion:
 def in_index(parameter: Parameter, unit: int, asked: AskedNumber, *, element: int | None) -> Criterion:
     """Rows with a number of `unit` in the parameter as `asked`; `element`: in one element with that code token."""
 
-    def write(row: str, binder: Binder) -> str:
-        conditions = [
-            "n.tenant = $1",
-            f"n.resource_type = {parameter.resource_type_number}",
-            f"n.parameter = {binder.bind(parameter.number, 'integer')}",
-            f"n.unit = {binder.bind(unit, 'bigint')}",
-            _number_condition(asked, binder),
-        ]
+    def where(binder: Binder) -> str:
+        conditions = [f"i.unit = {binder.bind(unit, 'bigint')}", _number_condition(asked, binder)]
         if element is not None:
-            conditions.append(f"n.element @> {binder.bind([element], 'bigint[]')}")
-        return f"{row}.row_id IN (SELECT n.row_id FROM number_index n WHERE {' AND '.join(conditions)})"
+            conditions.append(_in_element(element, binder))
+        return all_of(conditions)
 
-    return Written(write)
+    return InIndex("number_index", parameter.resource_type_number, parameter.number, (where,))
 
 
 def in_index_ends(parameter: Parameter, start: AskedNumber, end: AskedNumber, *, element: int) -> Criterion:
     """Rows with a range whose low end is as `start` asks and whose high end is as `end` asks, in one element."""
 
-    def write(row: str, binder: Binder) -> str:
-        ends = [
-            _number_condition(start, binder).replace("n.high", "n.low"),
-            _number_condition(end, binder).replace("n.low", "n.high"),
-        ]
-        return (
-            f"{row}.row_id IN (SELECT n.row_id FROM number_index n WHERE n.tenant = $1"
-            f" AND n.resource_type = {parameter.resource_type_number}"
-            f" AND n.parameter = {binder.bind(parameter.number, 'integer')}"
-            f" AND {' AND '.join(ends)} AND n.element @> {binder.bind([element], 'bigint[]')})"
-        )
+    def where(binder: Binder) -> str:
+        starts = _number_condition(start, binder).replace("i.high", "i.low")
+        ends = _number_condition(end, binder).replace("i.low", "i.high")
+        return all_of([starts, ends, _in_element(element, binder)])
 
-    return Written(write)
+    return InIndex("number_index", parameter.resource_type_number, parameter.number, (where,))
+
+
+def _in_element(token: int, binder: Binder) -> str:
+    return f"i.element @> {binder.bind([token], 'bigint[]')}"
 
 
 def _number_condition(asked: AskedNumber, binder: Binder) -> str:

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-from bhr_api.search.criteria import AnyToken, Criterion, Written, either
+from bhr_api.search.criteria import AnyToken, Criterion, InIndex, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import unescape
 from bhr_api.search.parameters import Parameter
@@ -67,25 +67,18 @@ def match(parameter: Parameter, modifier: str | None, values: list[str], hasher:
 def _beginning(parameter: Parameter, prefix: str) -> Criterion:
     head = prefix[:STRING_HEAD]
 
-    def write(row: str, binder: Binder) -> str:
+    def where(binder: Binder) -> str:
         low, high = binder.bind(head, "text"), binder.bind(head + _LAST_CHARACTER, "text")
-        conditions = f"left(s.value, {STRING_HEAD}) >= {low} AND left(s.value, {STRING_HEAD}) < {high}"
+        conditions = f"left(i.value, {STRING_HEAD}) >= {low} AND left(i.value, {STRING_HEAD}) < {high}"
         if len(prefix) > STRING_HEAD:
-            conditions += f" AND starts_with(s.value, {binder.bind(prefix, 'text')})"
-        return _in_index(parameter, row, conditions, binder)
+            conditions += f" AND starts_with(i.value, {binder.bind(prefix, 'text')})"
+        return f"({conditions})"
 
-    return Written(write)
+    return InIndex("string_index", parameter.resource_type_number, parameter.number, (where,), is_narrow=True)
 
 
 def _containing(parameter: Parameter, part: str) -> Criterion:
-    return Written(
-        lambda row, binder: _in_index(parameter, row, f"strpos(s.value, {binder.bind(part, 'text')}) > 0", binder)
-    )
+    def where(binder: Binder) -> str:
+        return f"strpos(i.value, {binder.bind(part, 'text')}) > 0"
 
-
-def _in_index(parameter: Parameter, row: str, conditions: str, binder: Binder) -> str:
-    number = binder.bind(parameter.number, "integer")
-    return (
-        f"{row}.row_id IN (SELECT s.row_id FROM string_index s WHERE s.tenant = $1"
-        f" AND s.resource_type = {parameter.resource_type_number} AND s.parameter = {number} AND {conditions})"
-    )
+    return InIndex("string_index", parameter.resource_type_number, parameter.number, (where,))

@@ -1,0 +1,66 @@
+"""The pages of a search and the links between them (FHIR R4, http.html#paging)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from bhr_api.fhir.bundles import Link
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.requests import Parameters
+from bhr_api.search.cursor import Position
+from bhr_api.search.query import SearchQuery
+from bhr_api.store.row_ids import first_row_id_at
+
+
+class Walk:
+    """One page of the walk through the matches of `query` at `path` below the base.
+
+    `applied` is the query as it took effect, encoded; `links` are complete once the rows of the page are known.
+    Raises InvalidParameterError for a cursor of another query, caller or order.
+    """
+
+    def __init__(self, context: Context, query: SearchQuery, path: str, now: datetime) -> None:
+        self.applied = _encoded(query.applied)
+        self._context = context
+        self._query = query
+        self._first = f"{context.base_url}/{path}" + (f"?{self.applied}" if self.applied else "")
+        # What a cursor belongs to: the order may come from the query's criteria, and a cursor holds that order's values.
+        self._sealed_for = f"{path}?{self.applied} by {','.join(key.text for key in query.order)}"
+        self.position = self._position(now)
+        own = self._first if query.cursor is None else self._with_cursor(query.cursor)
+        self.links: list[Link] = [("self", own)]
+
+    def _position(self, now: datetime) -> Position:
+        context = self._context
+        if self._query.cursor is not None:
+            return context.words.seal.open(self._query.cursor, self._sealed_for, context.holder)
+        # Rows made from now on have greater numbers: they stay out of this walk.
+        return Position((), 0, max(context.row_ids.next(), first_row_id_at(now.timestamp() + 0.001)))
+
+    def page(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """The rows of the page in their order, of those that were fetched: one more, if there is more to see."""
+        count, position = self._query.count, self.position
+        has_more = len(rows) > count
+        rows = rows[:count]
+        if position.backward:
+            rows = rows[::-1]
+        if self._query.summary == "count":
+            return rows
+        self.links.append(("first", self._first))
+        if rows and (has_more if position.backward else position.row_id):
+            self.links.append(("previous", self._beyond(rows[0], backward=True)))
+        if rows and (has_more or position.backward):
+            self.links.append(("next", self._beyond(rows[-1], backward=False)))
+        return rows
+
+    def _beyond(self, row: Any, *, backward: bool) -> str:
+        position = Position(tuple(row["sort"]), row["row_id"], self.position.bound, backward)
+        return self._with_cursor(self._context.words.seal.seal(position, self._sealed_for, self._context.holder))
+
+    def _with_cursor(self, cursor: str) -> str:
+        return f"{self._first}{'&' if self.applied else '?'}_cursor={cursor}"
+
+
+def _encoded(parameters: Parameters) -> str:
+    return "&".join(f"{quote(name, safe=':*-_.')}={quote(value, safe=':/,|$*-_.')}" for name, value in parameters)

@@ -20,6 +20,10 @@ from bhr_api.search.types.date import OnMainDate
 from bhr_api.search.visibility import Visibility
 from bhr_api.store.sql import Binder, all_of
 
+# The walks of so many postings are merged; more values than that find the rows by the GIN index.
+_MERGED = 16
+_POSTED_ROW = "JOIN resource r ON r.tenant = $1 AND r.row_id = p.row_id"
+
 
 @dataclass(frozen=True, slots=True)
 class Statement:
@@ -52,7 +56,7 @@ def compile_page(
     or include. `heavy` are the tenant's tokens that must not drive the statement.
     """
     binder = visibility.binder()
-    road = _choose_road(query, visibility, binder, heavy)
+    road = _merged_postings(query, visibility, position, binder) or _choose_road(query, visibility, binder, heavy)
     order = Order(road.keys, road.row_id, position.backward)
     values = ", ".join([f"({key.expression})::text" for key in road.keys])
     conditions = [*road.conditions, _walk_condition(order, position, binder)]
@@ -121,7 +125,36 @@ def _only_postings(query: SearchQuery, visibility: Visibility, binder: Binder) -
     if len(query.criteria) != 1 or not visibility.is_tenant_wide(query.resource_type, "s"):
         return None
     criterion = query.criteria[0]
-    return _Road("posting p", _on_posting(criterion, binder), (), "p.row_id") if _has_postings(criterion) else None
+    if not _has_postings(criterion, 1):
+        return None
+    return _Road(f"({_posting(criterion.tokens[0], binder)}) AS p", [], (), "p.row_id")
+
+
+def _merged_postings(query: SearchQuery, visibility: Visibility, position: Position, binder: Binder) -> _Road | None:
+    """Where a search asks for several values of an ordered parameter and no more: the beginnings of their walks together.
+
+    A row that carries several of the values counts in the first of these walks, so a page's worth of each is enough.
+    """
+    if (
+        len(query.criteria) != 1
+        or not visibility.is_tenant_wide(query.resource_type, "s")
+        or not _is_posting_order(query)
+    ):
+        return None
+    criterion = query.criteria[0]
+    if not _has_postings(criterion, _MERGED):
+        return None
+    keys = _posting_keys(query)
+    order = Order(keys, "p.row_id", position.backward)
+    beyond = _walk_condition(order, position, binder)
+    walks = [
+        f"(SELECT p.*, {binder.bind(list(criterion.tokens[:place]), 'bigint[]')} AS earlier"
+        f" FROM ({_posting(token, binder)}) AS p WHERE {beyond} ORDER BY {order.sql()} LIMIT {query.count + 1})"
+        for place, token in enumerate(criterion.tokens)
+    ]
+    number = RESOURCE_TYPE_NUMBERS[query.resource_type]
+    source = f"({' UNION ALL '.join(walks)}) AS p {_POSTED_ROW} AND r.resource_type = {number}"
+    return _Road(source, ["(r.tokens && p.earlier) IS NOT TRUE"], keys, "p.row_id")
 
 
 def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, heavy: frozenset[int]) -> _Road:
@@ -141,9 +174,8 @@ def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, hea
             for criterion in query.criteria
             if isinstance(criterion, OnMainDate)
         ]
-        source = f"posting p JOIN resource r ON r.tenant = $1 AND r.resource_type = {number} AND r.row_id = p.row_id"
-        keys = tuple(replace(key, expression="p.date_start") for key in query.order)
-        return _Road(source, [*_on_posting(posted, binder), *bounds, *conditions, *rest], keys, "p.row_id")
+        source = f"({_posting(posted.tokens[0], binder)}) AS p {_POSTED_ROW} AND r.resource_type = {number}"
+        return _Road(source, [*bounds, *conditions, *rest], _posting_keys(query), "p.row_id")
     driving: Sequence[Criterion] = [] if in_patients else light or _best_seeded(query.criteria)
     conditions += [
         _driving_sql(criterion, binder) if criterion in driving else criterion.sql("r", binder)
@@ -161,21 +193,30 @@ def _posted(query: SearchQuery, light: Sequence[AnyToken]) -> AnyToken | None:
     """The criterion to walk by postings: one value of an ordered parameter, unless another one narrows more."""
     if any(isinstance(criterion, InIndex) and criterion.is_narrow for criterion in query.criteria):
         return None
-    order = query.order
-    if order and (len(order) > 1 or order[0].expression != "r.date_start"):
+    if not _is_posting_order(query):
         return None
     for criterion in query.criteria:
-        if _has_postings(criterion) and not [one for one in light if one is not criterion]:
+        if _has_postings(criterion, 1) and not [one for one in light if one is not criterion]:
             return criterion
     return None
 
 
-def _has_postings(criterion: Criterion) -> TypeGuard[AnyToken]:
-    return isinstance(criterion, AnyToken) and criterion.is_ordered and len(criterion.tokens) == 1
+def _has_postings(criterion: Criterion, values: int) -> TypeGuard[AnyToken]:
+    """Whether `criterion` asks for up to so many values of an ordered parameter."""
+    return isinstance(criterion, AnyToken) and criterion.is_ordered and len(criterion.tokens) <= values
 
 
-def _on_posting(criterion: AnyToken, binder: Binder) -> list[str]:
-    return [f"p.tenant = $1 AND p.token = {binder.bind(criterion.tokens[0], 'bigint')}"]
+def _is_posting_order(query: SearchQuery) -> bool:
+    order = query.order
+    return not order or (len(order) == 1 and order[0].expression == "r.date_start")
+
+
+def _posting_keys(query: SearchQuery) -> tuple[SortKey, ...]:
+    return tuple(replace(key, expression="p.date_start") for key in query.order)
+
+
+def _posting(token: int, binder: Binder) -> str:
+    return f"SELECT row_id, date_start FROM posting WHERE tenant = $1 AND token = {binder.bind(token, 'bigint')}"
 
 
 def _best_seeded(criteria: Sequence[Criterion]) -> Sequence[Criterion]:

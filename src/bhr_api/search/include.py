@@ -103,7 +103,7 @@ class _Step:
             return f"SELECT {_COLUMNS} FROM {rows} s CROSS JOIN LATERAL ({self._backward('s')}) AS t"
         return " UNION ALL ".join(
             f"SELECT {_COLUMNS} FROM (SELECT DISTINCT {target} AS target FROM {rows} s {tokens} WHERE {of_source}) AS w"
-            f" JOIN resource t ON {named.format(target='w.target')} WHERE {self._visible_targets}"
+            f" JOIN resource t ON {named.format(target='w.target')}"
             for target, tokens, of_source, named in self._forward("s")
         )
 
@@ -113,7 +113,6 @@ class _Step:
             return self._backward(row)
         return " UNION ALL ".join(
             f"SELECT {_COLUMNS} FROM resource t {tokens} WHERE {of_source} AND {named.format(target=target)}"
-            f" AND {self._visible_targets}"
             for target, tokens, of_source, named in self._forward(row)
         )
 
@@ -121,35 +120,43 @@ class _Step:
     def _targets(self) -> Sequence[str]:
         return [self.include.target] if self.include.target else self.parameter.targets
 
-    @property
-    def _visible_targets(self) -> str:
-        return self.visibility.of_types(self._targets or RESOURCE_TYPES, "r", "t", self.binder)
-
-    @property
-    def _is_of_patient(self) -> bool:
-        return self.parameter.is_patient and set(self._targets) == {"Patient"}
-
     def _forward(self, row: str) -> Iterator[tuple[str, str, str, str]]:
-        """(target token, its source, condition on the source row, how a target has the token) for each way to a target."""
+        """(target token, its source, condition on the source row, on the target) for each way to a target."""
         of_source = f"{row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.include.source]}"
-        if self._is_of_patient:
-            yield f"{row}.patient", "", of_source, "t.self_token = {target}"
-            return
+        others = set(self._targets or RESOURCE_TYPES)
+        if self.parameter.is_patient:
+            # The one value is the row's patient, or leads to none.
+            if "Patient" in others:
+                yield f"{row}.patient", "", of_source, f"t.self_token = {{target}} AND {self._visible(['Patient'])}"
+            others.discard("Patient")
+            of_source += f" AND {row}.patient IS NULL"
+        if others:
+            yield from self._by_token(row, of_source, self._visible(sorted(others)))
+
+    def _by_token(self, row: str, of_source: str, visible: str) -> Iterator[tuple[str, str, str, str]]:
+        """A row's tokens, xor the parameter's key, are self_tokens of targets."""
         own = self.parameter.made_of[0] if self.parameter.made_of else self.parameter.code
-        # A row's tokens, xor the parameter's key, are self_tokens of targets.
         key = self.binder.bind(self.hasher.parameter(self.include.source, own), "bigint")
         target, tokens = f"(u.token # {key})", f"CROSS JOIN unnest({row}.tokens) AS u (token)"
-        yield target, tokens, of_source, "t.self_token = {target}"
+        yield target, tokens, of_source, f"t.self_token = {{target}} AND {visible}"
         if self.parameter.is_canonical:
             # A canonical names its target by the target's own url, which is one of the target's tokens.
             has_value = self.binder.bind([self.hasher.present(self.include.source, own)], "bigint[]")
-            yield target, tokens, f"{of_source} AND {row}.tokens @> {has_value}", "t.tokens @> ARRAY[{target}]"
+            yield (
+                target,
+                tokens,
+                f"{of_source} AND {row}.tokens @> {has_value}",
+                f"t.tokens @> ARRAY[{{target}}] AND {visible}",
+            )
+
+    def _visible(self, targets: Sequence[str]) -> str:
+        return self.visibility.of_types(targets, "r", "t", self.binder)
 
     def _backward(self, row: str) -> str:
         """From a target to what refers to it."""
         source = self.include.source
         types = f"AND {row}.resource_type = ANY({_numbers(self._targets, self.binder)})" if self._targets else ""
-        if self._is_of_patient:
+        if self.parameter.is_patient and set(self._targets) == {"Patient"}:
             refers = f"t.patient = {row}.self_token"
         else:
             key = self.binder.bind(self.hasher.parameter(source, self.parameter.code), "bigint")

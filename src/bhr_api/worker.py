@@ -1,129 +1,26 @@
-"""Worker processes: uvicorn with bounds on how long and how large a request's head may be.
+"""Worker processes: uvicorn in as many as are wanted, on one port.
 
-The parent starts PostgreSQL and migrates; workers share nothing but the database.
+The parent starts PostgreSQL and migrates; workers share the database, and the counts of their connections.
 """
 
-import asyncio
 import multiprocessing
 import os
 import signal
-import tempfile
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
+from bhr_api.bounded_protocol import BoundedHttpProtocol
 from bhr_api.settings import Settings
+from bhr_api.shared_directory import shared_directory
+from bhr_api.shared_listener import SharingConfig
 from bhr_api.telemetry import configure_logging
 
 if TYPE_CHECKING:
     from bhr_api.app import Application
-
-HEAD_SECONDS = 10.0
-HEAD_BYTES = 65_536
-# An answer of which nothing was read for so long is given up.
-UNREAD_SECONDS = 20.0
-_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-
-
-class HeadTooLargeError(Exception):
-    """The address and headers of a request take more than `HEAD_BYTES`."""
-
-
-class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, closing connections whose request head is slow or too large (RFC 6585 §5, RFC 9110 §15.5.9)."""
-
-    _timer: asyncio.TimerHandle | None = None
-    _head_bytes = 0
-    _unparsed_bytes = 0
-
-    def connection_made(self, transport: Any) -> None:
-        """A connection must bring a request soon."""
-        super().connection_made(transport)
-        self._await_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing more is awaited."""
-        self._head_arrived()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Refuse a head of which a single line does not end."""
-        arriving = self._timer is not None
-        super().data_received(data)
-        if arriving and self._timer is not None:
-            self._unparsed_bytes += len(data)
-            if self._unparsed_bytes > HEAD_BYTES and not self.transport.is_closing():
-                self._refuse_head()
-
-    def on_message_begin(self) -> None:
-        """A further request on the connection has the same time."""
-        super().on_message_begin()
-        self._head_bytes = 0
-        if self._timer is None:
-            self._await_head()
-
-    def on_url(self, url: bytes) -> None:
-        """The address counts towards the head."""
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """So does each header."""
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """The head is here; the body has limits of its own (`Limits`)."""
-        self._head_arrived()
-        super().on_headers_complete()
-
-    def send_400_response(self, msg: str) -> None:
-        """What the parser could not take; a head that is too large among it."""
-        if self._head_bytes > HEAD_BYTES:
-            self._refuse_head()
-        else:
-            super().send_400_response(msg)
-
-    def timeout_keep_alive_handler(self) -> None:
-        """Nothing more is asked. What was answered may still be read, by who goes on reading."""
-        super().timeout_keep_alive_handler()
-        self._watch_reading(None)
-
-    def _watch_reading(self, unread_before: int | None) -> None:
-        unread = self.transport.get_write_buffer_size()
-        if unread == 0:
-            return
-        if unread == unread_before:
-            self.transport.abort()
-        else:
-            self.loop.call_later(UNREAD_SECONDS, self._watch_reading, unread)
-
-    def _count(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > HEAD_BYTES:
-            raise HeadTooLargeError
-
-    def _refuse_head(self) -> None:
-        self.transport.write(_TOO_LARGE)
-        self.transport.close()
-
-    def _await_head(self) -> None:
-        self._unparsed_bytes = 0
-        self._timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
-
-    def _head_arrived(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _give_up(self) -> None:
-        self._timer = None
-        if not self.transport.is_closing():
-            self.transport.close()
 
 
 def create_application() -> "Application":
@@ -155,39 +52,46 @@ def run(settings: Settings, dsn: str) -> None:
     """Serve until SIGTERM or SIGINT, in `settings.workers` processes, on the migrated database at `dsn`."""
     for name, value in {**_environment(settings), "BHR_DATABASE_URL": dsn}.items():
         os.environ[name] = value
-    with tempfile.TemporaryDirectory(prefix="bhr-metrics-") as metrics_dir:
+    with suppress(KeyboardInterrupt):
         if settings.workers > 1:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = metrics_dir
-        config = uvicorn.Config(
-            "bhr_api.worker:create_application",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            loop="uvloop",
-            http=BoundedHttpProtocol,
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_level="warning",
-            server_header=False,
-            date_header=True,
-            proxy_headers=False,
-            timeout_graceful_shutdown=int(settings.shutdown_seconds),
-            backlog=2048,
-        )
-        with suppress(KeyboardInterrupt):
-            _serve(config)
+            _serve_in_workers(_options(settings))
+        else:
+            _serve_here(_options(settings))
 
 
-def _serve(config: uvicorn.Config) -> None:
-    if config.workers > 1:
-        _Workers(config, sockets=[config.bind_socket()]).run()
-        return
-    server = uvicorn.Server(config)
+def _options(settings: Settings) -> dict[str, Any]:
+    return {
+        "app": "bhr_api.worker:create_application",
+        "factory": True,
+        "host": settings.host,
+        "port": settings.port,
+        "workers": settings.workers,
+        "loop": "uvloop",
+        "http": BoundedHttpProtocol,
+        "ws": "none",
+        "lifespan": "on",
+        "access_log": False,
+        "log_level": "warning",
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": False,
+        "timeout_graceful_shutdown": int(settings.shutdown_seconds),
+        "backlog": 2048,
+    }
+
+
+def _serve_here(options: dict[str, Any]) -> None:
+    server = uvicorn.Server(uvicorn.Config(**options))
     server.run()
     if not server.started:
         raise SystemExit(1)
+
+
+def _serve_in_workers(options: dict[str, Any]) -> None:
+    with shared_directory() as directory:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+        config = SharingConfig(directory / "connections", **options)
+        _Workers(config, sockets=[config.bind_socket()]).run()
 
 
 class _Workers(Multiprocess):

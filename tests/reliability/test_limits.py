@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from bhr_api.worker import HEAD_BYTES
+from bhr_api.bounded_protocol import HEAD_BYTES
 from tests.fixtures.server import RunningServer
 from tests.reliability.calls import BOUND_SECONDS
 from tests.reliability.samples import entry, new_name, observation, patient, transaction

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from bhr_api.worker import HEAD_SECONDS
+from bhr_api.bounded_protocol import HEAD_SECONDS
 from tests.fixtures.server import RunningServer
 from tests.reliability.calls import BOUND_SECONDS, caller
 from tests.reliability.conftest import OwnServerWith

@@ -6,6 +6,7 @@ that ends, and the next worker finds the place free: nobody has to tidy up after
 
 import fcntl
 import mmap
+import os
 from array import array
 from pathlib import Path
 
@@ -19,8 +20,9 @@ class ConnectionCounts:
     """The counts as one worker sees them, which takes a place among them for as long as it lives."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("r+b")
-        self._counts = memoryview(mmap.mmap(self._file.fileno(), 0)).cast("i")
+        # Open to the end of the process, for closing it would end the lock.
+        self._file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._counts = memoryview(mmap.mmap(self._file, 0)).cast("i")
         self._place = self._take_place()
 
     @staticmethod

@@ -178,8 +178,11 @@ def test_the_self_link_names_what_was_applied(record: httpx.Client) -> None:
     [
         pytest.param("foo=1", id="unknown-parameter"),
         pytest.param("start-date:exact=2026", id="modifier-of-another-type"),
-        pytest.param("subject:Patient.name=x", id="chain"),
-        pytest.param("_has:CarePlan:goal:status=active", id="reverse-chain"),
+        pytest.param("lifecycle-status.name=x", id="chain-from-no-reference"),
+        pytest.param("subject.nothing=x", id="chain-to-no-parameter"),
+        pytest.param("subject:Device.name=x", id="chain-to-no-target"),
+        pytest.param("_has:CarePlan:goal=active", id="reverse-chain-without-parameter"),
+        pytest.param("_has:CarePlan:encounter:status=active", id="reverse-chain-from-no-referrer"),
         pytest.param("category:in=http://example.org/vs", id="terminology-modifier"),
         pytest.param("_text=x", id="text"),
         pytest.param("_sort=foo", id="unknown-sort"),

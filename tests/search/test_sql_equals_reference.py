@@ -79,7 +79,7 @@ def expect_the_same(
     )
     note = (resource_type, parameters)
     try:
-        query = parse_query(resource_type, parameters, SearchContext(context.hasher, BASE_URL, now))
+        query = parse_query(resource_type, parameters, SearchContext(context.hasher, BASE_URL, now, context.visibility))
     except UnsupportedParameterError:
         # A type that a reference cannot be to is refused rather than answered with nothing.
         assert expected == [], note

@@ -80,7 +80,11 @@ def _refuse_confined(context: Context, letter: str) -> None:
 def _parse(context: Context, request: Request, now: datetime) -> SearchQuery:
     """The query. Its criteria are in the parameters that it applied; here it is only seen that each compiles."""
     controls = [pair for pair in request.parameters if pair[0] in _CONTROLS]
-    query = parse_query("AuditEvent", controls, SearchContext(context.hasher, context.base_url, now, context.lenient))
+    query = parse_query(
+        "AuditEvent",
+        controls,
+        SearchContext(context.hasher, context.base_url, now, context.visibility, context.lenient),
+    )
     _refuse_other_orders(query, lenient=context.lenient)
     criteria = []
     for name, value in request.parameters:

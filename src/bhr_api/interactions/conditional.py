@@ -65,7 +65,9 @@ async def find(context: Context, connection: Connection, resource_type: str, cri
             " match everything."
         )
     await versions.lock_stripes(connection, context.tenant, _stripes(context, resource_type, searched))
-    query = parse_query(resource_type, searched, SearchContext(context.hasher, context.base_url, context.now()))
+    query = parse_query(
+        resource_type, searched, SearchContext(context.hasher, context.base_url, context.now(), context.visibility)
+    )
     statement = compile_match(query, context.visibility, context.words.heavy, limit=2)
     rows = await connection.fetch(statement.sql, *statement.values)
     if len(rows) > 1:

@@ -35,7 +35,7 @@ async def search(context: Context, request: Request) -> Result:
     query = parse_query(
         request.resource_type,
         request.parameters,
-        SearchContext(context.hasher, context.base_url, now, context.lenient),
+        SearchContext(context.hasher, context.base_url, now, context.visibility, context.lenient),
     )
     if request.interaction == "search-compartment":
         _confine_to_compartment(context, query, request.id)

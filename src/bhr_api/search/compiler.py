@@ -5,12 +5,11 @@ the road is chosen here and written so that the planner has no other (docs/decis
 patients' records; the posting rows of a code; the GIN index by tokens that are not heavy; an index in the order of the page.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
-from bhr_api.search.criteria import AnyToken, Criterion, InIndex, OfPatient, has_seeds, seeds
+from bhr_api.search.criteria import AnyToken, Criterion, Heavy, OfPatient, conditions
 from bhr_api.search.cursor import Position
 from bhr_api.search.include import MAXIMUM_INCLUDED, reached_sql
 from bhr_api.search.order import Order, SortKey
@@ -47,7 +46,7 @@ def compile_page(
     query: SearchQuery,
     visibility: Visibility,
     hasher: TokenHasher,
-    heavy: frozenset[int],
+    heavy: Heavy,
     position: Position,
 ) -> Statement:
     """The statement for one page beyond `position`, one row more than a page to tell whether another follows.
@@ -59,12 +58,12 @@ def compile_page(
     road = _merged_postings(query, visibility, position, binder) or _choose_road(query, visibility, binder, heavy)
     order = Order(road.keys, road.row_id, position.backward)
     values = ", ".join([f"({key.expression})::text" for key in road.keys])
-    conditions = [*road.conditions, _walk_condition(order, position, binder)]
+    where = [*road.conditions, _walk_condition(order, position, binder)]
     matched = f"""
         SELECT r.resource_type, r.id, r.version, r.last_updated, r.patient, r.body, r.row_id, ARRAY[{values}]::text[] AS sort,
             r.tokens, r.self_token
         FROM {road.source}
-        WHERE {all_of(conditions)}
+        WHERE {all_of(where)}
         ORDER BY {order.sql()} LIMIT {query.count + 1}
     """
     columns = "resource_type, id, version, last_updated, patient, body, row_id"
@@ -89,13 +88,13 @@ def compile_page(
 
 
 def compile_count(
-    query: SearchQuery, visibility: Visibility, heavy: frozenset[int], bound: int, limit: int | None = None
+    query: SearchQuery, visibility: Visibility, heavy: Heavy, bound: int, limit: int | None = None
 ) -> Statement:
     """The statement that counts the matches that the caller may see, up to `limit` if there is one."""
     binder = visibility.binder()
     road = _only_postings(query, visibility, binder) or _choose_road(query, visibility, binder, heavy)
-    conditions = [*road.conditions, f"{road.row_id} <= {binder.bind(bound, 'bigint')}"]
-    matched = f"FROM {road.source} WHERE {all_of(conditions)}"
+    where = [*road.conditions, f"{road.row_id} <= {binder.bind(bound, 'bigint')}"]
+    matched = f"FROM {road.source} WHERE {all_of(where)}"
     sql = (
         f"SELECT count(*) {matched}"
         if limit is None
@@ -104,7 +103,7 @@ def compile_count(
     return Statement(sql, binder.values)
 
 
-def compile_match(query: SearchQuery, visibility: Visibility, heavy: frozenset[int], limit: int) -> Statement:
+def compile_match(query: SearchQuery, visibility: Visibility, heavy: Heavy, limit: int) -> Statement:
     """The statement for a conditional interaction: (id, version) of up to `limit` matches."""
     binder = visibility.binder()
     road = _choose_road(query, visibility, binder, heavy)
@@ -157,16 +156,13 @@ def _merged_postings(query: SearchQuery, visibility: Visibility, position: Posit
     return _Road(source, ["(r.tokens && p.earlier) IS NOT TRUE"], keys, "p.row_id")
 
 
-def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, heavy: frozenset[int]) -> _Road:
+def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, heavy: Heavy) -> _Road:
     number = RESOURCE_TYPE_NUMBERS[query.resource_type]
-    conditions = [visibility.of_type(query.resource_type, "s", "r", binder), f"r.resource_type = {number}"]
-    in_patients = _is_within_patients(query, visibility)
-    light = [
-        criterion
-        for criterion in query.criteria
-        if isinstance(criterion, AnyToken) and not heavy.intersection(criterion.tokens)
-    ]
-    posted = None if in_patients else _posted(query, light)
+    visible = [visibility.of_type(query.resource_type, "s", "r", binder), f"r.resource_type = {number}"]
+    if _is_within_patients(query, visibility):
+        filters = [criterion.sql("r", binder) for criterion in query.criteria]
+        return _Road("resource r", [*visible, *filters], query.order)
+    posted = _posted(query, heavy)
     if posted is not None:
         rest = [criterion.sql("r", binder) for criterion in query.criteria if criterion is not posted]
         bounds = [
@@ -175,13 +171,8 @@ def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, hea
             if isinstance(criterion, OnMainDate)
         ]
         source = f"({_posting(posted.tokens[0], binder)}) AS p {_POSTED_ROW} AND r.resource_type = {number}"
-        return _Road(source, [*bounds, *conditions, *rest], _posting_keys(query), "p.row_id")
-    driving: Sequence[Criterion] = [] if in_patients else light or _best_seeded(query.criteria)
-    conditions += [
-        _driving_sql(criterion, binder) if criterion in driving else criterion.sql("r", binder)
-        for criterion in query.criteria
-    ]
-    return _Road("resource r", conditions, query.order)
+        return _Road(source, [*bounds, *visible, *rest], _posting_keys(query), "p.row_id")
+    return _Road("resource r", [*visible, *conditions(query.criteria, "r", binder, heavy)], query.order)
 
 
 def _is_within_patients(query: SearchQuery, visibility: Visibility) -> bool:
@@ -189,14 +180,13 @@ def _is_within_patients(query: SearchQuery, visibility: Visibility) -> bool:
     return confined or any(isinstance(criterion, OfPatient) for criterion in query.criteria)
 
 
-def _posted(query: SearchQuery, light: Sequence[AnyToken]) -> AnyToken | None:
+def _posted(query: SearchQuery, heavy: Heavy) -> AnyToken | None:
     """The criterion to walk by postings: one value of an ordered parameter, unless another one narrows more."""
-    if any(isinstance(criterion, InIndex) and criterion.is_narrow for criterion in query.criteria):
-        return None
     if not _is_posting_order(query):
         return None
     for criterion in query.criteria:
-        if _has_postings(criterion, 1) and not [one for one in light if one is not criterion]:
+        others = [other for other in query.criteria if other is not criterion]
+        if _has_postings(criterion, 1) and not any(other.is_narrow(heavy) for other in others):
             return criterion
     return None
 
@@ -217,19 +207,3 @@ def _posting_keys(query: SearchQuery) -> tuple[SortKey, ...]:
 
 def _posting(token: int, binder: Binder) -> str:
     return f"SELECT row_id, date_start FROM posting WHERE tenant = $1 AND token = {binder.bind(token, 'bigint')}"
-
-
-def _best_seeded(criteria: Sequence[Criterion]) -> Sequence[Criterion]:
-    """The one criterion, if any, whose index may find the rows: a narrow one rather than another."""
-    seeded = [criterion for criterion in criteria if has_seeds(criterion)]
-    narrow = [criterion for criterion in seeded if isinstance(criterion, InIndex) and criterion.is_narrow]
-    return (narrow or seeded)[:1]
-
-
-def _driving_sql(criterion: Criterion, binder: Binder) -> str:
-    """The criterion as the condition that the planner may find the rows by."""
-    if isinstance(criterion, AnyToken):
-        return criterion.driving_sql("r", binder)
-    among = f"r.row_id IN ({' UNION ALL '.join(seeds(criterion, binder))})"
-    # Other criteria than one of an index have more to say than which rows may satisfy them.
-    return among if isinstance(criterion, InIndex) else f"{among} AND {criterion.sql('r', binder)}"

@@ -1,27 +1,47 @@
 """What a row must satisfy, before it is known which road the statement takes.
 
-A criterion knows how to be written as SQL about the row `r` of `resource`, as a filter that never drives the statement. What
-can also find the rows says so: `AnyToken` through the GIN index, `InIndex` by `seeds`; the compiler decides which one does
+A criterion knows how to be written as SQL about a row of `resource`: as a filter, which never drives the statement, and, where
+an index can find its rows, as what drives it. `conditions` and the compiler decide which one does
 (docs/decisions/0003-storage.md).
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from bhr_api.store.sql import Binder, all_of, any_of
 
+Heavy = frozenset[int]
+"""Tokens of so many rows that they must not drive a statement."""
 
-class Criterion(Protocol):
-    """A condition on a row of `resource`, named by its alias."""
+
+class Criterion:
+    """A condition on a row of `resource`, named by its alias. One without an index is a filter only."""
+
+    __slots__ = ()
 
     def sql(self, row: str, binder: Binder) -> str:
-        """The condition as a filter: it never lures the planner into the GIN index."""
-        ...
+        """The condition as a filter: it never lures the planner into an index."""
+        raise NotImplementedError
+
+    def has_seeds(self, heavy: Heavy) -> bool:
+        """Whether an index gives the row_ids among which is every row that satisfies it."""
+        return False
+
+    def is_narrow(self, heavy: Heavy) -> bool:
+        """Whether few rows of a tenant are expected to satisfy it, and its index finds them."""
+        return False
+
+    def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
+        """SELECTs of these row_ids, in any order and perhaps repeatedly, where `has_seeds`."""
+        raise NotImplementedError
+
+    def driving_sql(self, row: str, binder: Binder, heavy: Heavy) -> str:
+        """The condition as the one by which the planner may find the rows, where `has_seeds`."""
+        return f"{row}.row_id IN ({' UNION ALL '.join(self.seeds(binder, heavy))}) AND {self.sql(row, binder)}"
 
 
 @dataclass(frozen=True, slots=True)
-class AnyToken:
+class AnyToken(Criterion):
     """The row carries at least one of `tokens`; `is_ordered` when these have postings too."""
 
     tokens: tuple[int, ...]
@@ -29,17 +49,32 @@ class AnyToken:
 
     def sql(self, row: str, binder: Binder) -> str:
         """As a filter: IS TRUE hides the operator from the index."""
-        return f"({self.driving_sql(row, binder)}) IS TRUE"
+        return f"({self._carries(row, binder)}) IS TRUE"
 
-    def driving_sql(self, row: str, binder: Binder) -> str:
-        """As the condition by which the GIN index finds the rows."""
+    def has_seeds(self, heavy: Heavy) -> bool:
+        """The GIN index gives the rows of tokens that are not heavy."""
+        return not heavy.intersection(self.tokens)
+
+    def is_narrow(self, heavy: Heavy) -> bool:
+        """What is not heavy is narrow."""
+        return self.has_seeds(heavy)
+
+    def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
+        """The rows of the tokens, which are of one type and parameter."""
+        return [f"SELECT g.row_id FROM resource g WHERE g.tenant = $1 AND {self._carries('g', binder)}"]
+
+    def driving_sql(self, row: str, binder: Binder, heavy: Heavy) -> str:
+        """The operator by itself."""
+        return self._carries(row, binder)
+
+    def _carries(self, row: str, binder: Binder) -> str:
         operator = "@>" if len(self.tokens) == 1 else "&&"
         return f"{row}.tokens {operator} {binder.bind(list(self.tokens), 'bigint[]')}"
 
 
 @dataclass(frozen=True, slots=True)
-class OfPatient:
-    """The row is in the record of one of `patients` (self_tokens)."""
+class OfPatient(Criterion):
+    """The row is in the record of one of `patients` (self_tokens). Its index serves the plain condition."""
 
     patients: tuple[int, ...]
 
@@ -49,19 +84,38 @@ class OfPatient:
             return f"{row}.patient = {binder.bind(self.patients[0], 'bigint')}"
         return f"{row}.patient = ANY({binder.bind(list(self.patients), 'bigint[]')})"
 
+    def is_narrow(self, heavy: Heavy) -> bool:
+        """A record is small."""
+        return True
+
 
 @dataclass(frozen=True, slots=True)
-class InIndex:
+class WithId(Criterion):
+    """The row has one of `ids`. The primary key serves the plain condition."""
+
+    ids: tuple[str, ...]
+
+    def sql(self, row: str, binder: Binder) -> str:
+        """Membership in the list."""
+        return f"{row}.id = ANY({binder.bind(list(self.ids), 'text[]')})"
+
+    def is_narrow(self, heavy: Heavy) -> bool:
+        """One row for each."""
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class InIndex(Criterion):
     """The row has an entry of a parameter in one of the index tables that is as any of `where` asks.
 
-    Each of `where` writes SQL about the alias `i` of `table`. `is_narrow`: few rows of a tenant are expected.
+    Each of `where` writes SQL about the alias `i` of `table`. `is_selective`: few rows of a tenant are expected.
     """
 
     table: str
     resource_type: int
     parameter: int
     where: tuple[Callable[[Binder], str], ...]
-    is_narrow: bool = False
+    is_selective: bool = False
 
     def sql(self, row: str, binder: Binder) -> str:
         """As a filter: one probe a row. OFFSET 0 keeps the planner from making a join or a hash of the whole index of it."""
@@ -71,17 +125,29 @@ class InIndex:
             f" AND i.parameter = {self.parameter} AND {conditions} OFFSET 0)"
         )
 
-    def seeds(self, binder: Binder) -> list[str]:
-        """SELECTs that together give the row_ids of the rows, in any order and perhaps repeatedly."""
+    def has_seeds(self, heavy: Heavy) -> bool:
+        """Its table is an index."""
+        return True
+
+    def is_narrow(self, heavy: Heavy) -> bool:
+        """As it was made."""
+        return self.is_selective
+
+    def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
+        """One range of the index for each alternative."""
         return [
             f"SELECT i.row_id FROM {self.table} i WHERE i.tenant = $1 AND i.resource_type = {self.resource_type}"
             f" AND i.parameter = {self.parameter} AND {write(binder)}"
             for write in self.where
         ]
 
+    def driving_sql(self, row: str, binder: Binder, heavy: Heavy) -> str:
+        """The index says all that there is to know."""
+        return f"{row}.row_id IN ({' UNION ALL '.join(self.seeds(binder, heavy))})"
+
 
 @dataclass(frozen=True, slots=True)
-class Not:
+class Not(Criterion):
     """The row does not satisfy `criterion`."""
 
     criterion: Criterion
@@ -92,7 +158,7 @@ class Not:
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class Either(Criterion):
     """The row satisfies at least one of `criteria`."""
 
     criteria: Sequence[Criterion]
@@ -101,9 +167,21 @@ class Either:
         """Disjunction."""
         return any_of([criterion.sql(row, binder) for criterion in self.criteria])
 
+    def has_seeds(self, heavy: Heavy) -> bool:
+        """Every alternative must have them."""
+        return all(criterion.has_seeds(heavy) for criterion in self.criteria)
+
+    def is_narrow(self, heavy: Heavy) -> bool:
+        """Every alternative must be narrow."""
+        return self.has_seeds(heavy) and all(criterion.is_narrow(heavy) for criterion in self.criteria)
+
+    def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
+        """Those of all alternatives."""
+        return [select for criterion in self.criteria for select in criterion.seeds(binder, heavy)]
+
 
 @dataclass(frozen=True, slots=True)
-class Both:
+class Both(Criterion):
     """The row satisfies all of `criteria`."""
 
     criteria: Sequence[Criterion]
@@ -112,9 +190,24 @@ class Both:
         """Conjunction."""
         return f"({all_of([criterion.sql(row, binder) for criterion in self.criteria])})"
 
+    def has_seeds(self, heavy: Heavy) -> bool:
+        """Those of one part are enough."""
+        return any(criterion.has_seeds(heavy) for criterion in self.criteria)
+
+    def is_narrow(self, heavy: Heavy) -> bool:
+        """So is the narrowness of the part whose seeds are taken."""
+        return self.has_seeds(heavy) and self._best(heavy).is_narrow(heavy)
+
+    def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
+        """Those of the best part."""
+        return self._best(heavy).seeds(binder, heavy)
+
+    def _best(self, heavy: Heavy) -> Criterion:
+        return best_seeded(self.criteria, heavy)[0]
+
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Written(Criterion):
     """A condition written by a search-parameter type: `write(row, binder)` gives the SQL."""
 
     write: Callable[[str, Binder], str]
@@ -137,7 +230,7 @@ def either(criteria: Sequence[Criterion]) -> Criterion:
         others.append(AnyToken(tuple(values), all(criterion.is_ordered for criterion in tokens)))
     for criterion in criteria:
         if isinstance(criterion, InIndex):
-            place = criterion.table, criterion.resource_type, criterion.parameter, criterion.is_narrow
+            place = criterion.table, criterion.resource_type, criterion.parameter, criterion.is_selective
             before = indexed.get(place)
             indexed[place] = replace(criterion, where=before.where + criterion.where) if before else criterion
         elif not isinstance(criterion, AnyToken):
@@ -153,27 +246,21 @@ def conjuncts(criterion: Criterion) -> Sequence[Criterion]:
     return criterion.criteria if isinstance(criterion, Both) else (criterion,)
 
 
-def has_seeds(criterion: Criterion) -> bool:
-    """Whether an index gives the row_ids among which is every row that satisfies `criterion`."""
-    match criterion:
-        case InIndex():
-            return True
-        case Both():
-            return any(has_seeds(part) for part in criterion.criteria)
-        case Either():
-            return all(has_seeds(part) for part in criterion.criteria)
-        case _:
-            return False
+def light_tokens(criteria: Sequence[Criterion], heavy: Heavy) -> list[AnyToken]:
+    """The token criteria that the GIN index may find the rows by."""
+    return [criterion for criterion in criteria if isinstance(criterion, AnyToken) and criterion.has_seeds(heavy)]
 
 
-def seeds(criterion: Criterion, binder: Binder) -> list[str]:
-    """SELECTs of these row_ids, for a criterion that has them."""
-    match criterion:
-        case InIndex():
-            return criterion.seeds(binder)
-        case Both():
-            return seeds(next(part for part in criterion.criteria if has_seeds(part)), binder)
-        case Either():
-            return [select for part in criterion.criteria for select in seeds(part, binder)]
-        case _:
-            raise TypeError(f"{type(criterion).__name__} has no seeds")
+def best_seeded(criteria: Sequence[Criterion], heavy: Heavy) -> list[Criterion]:
+    """The one criterion, if any, whose index may find the rows: a narrow one rather than another."""
+    seeded = [criterion for criterion in criteria if criterion.has_seeds(heavy)]
+    return ([criterion for criterion in seeded if criterion.is_narrow(heavy)] or seeded)[:1]
+
+
+def conditions(criteria: Sequence[Criterion], row: str, binder: Binder, heavy: Heavy) -> list[str]:
+    """The conditions of all `criteria`: the best of them find the rows, the others filter."""
+    driving = light_tokens(criteria, heavy) or best_seeded(criteria, heavy)
+    return [
+        criterion.driving_sql(row, binder, heavy) if criterion in driving else criterion.sql(row, binder)
+        for criterion in criteria
+    ]

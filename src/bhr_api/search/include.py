@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bhr_api.errors import InvalidParameterError
-from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
+from bhr_api.search.joins import Way, refers, ways
 from bhr_api.search.parameters import Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
@@ -102,9 +103,10 @@ class _Step:
         if self.include.reverse:
             return f"SELECT {_COLUMNS} FROM {rows} s CROSS JOIN LATERAL ({self._backward('s')}) AS t"
         return " UNION ALL ".join(
-            f"SELECT {_COLUMNS} FROM (SELECT DISTINCT {target} AS target FROM {rows} s {tokens} WHERE {of_source}) AS w"
-            f" JOIN resource t ON {named.format(target='w.target')}"
-            for target, tokens, of_source, named in self._forward("s")
+            f"SELECT {_COLUMNS} FROM (SELECT DISTINCT {way.target} AS target FROM {rows} s {way.tokens}"
+            f" WHERE s.resource_type = {self._source} AND {way.of_row}) AS w"
+            f" JOIN resource t ON {way.reaches('t', 'w.target')} AND {self._visible(way)}"
+            for way in self._ways("s")
         )
 
     def from_row(self, row: str) -> str:
@@ -112,60 +114,33 @@ class _Step:
         if self.include.reverse:
             return self._backward(row)
         return " UNION ALL ".join(
-            f"SELECT {_COLUMNS} FROM resource t {tokens} WHERE {of_source} AND {named.format(target=target)}"
-            for target, tokens, of_source, named in self._forward(row)
+            f"SELECT {_COLUMNS} FROM resource t {way.tokens} WHERE {row}.resource_type = {self._source}"
+            f" AND {way.of_row} AND {way.reaches('t', way.target)} AND {self._visible(way)}"
+            for way in self._ways(row)
         )
+
+    @property
+    def _source(self) -> int:
+        return RESOURCE_TYPE_NUMBERS[self.include.source]
 
     @property
     def _targets(self) -> Sequence[str]:
         return [self.include.target] if self.include.target else self.parameter.targets
 
-    def _forward(self, row: str) -> Iterator[tuple[str, str, str, str]]:
-        """(target token, its source, condition on the source row, on the target) for each way to a target."""
-        of_source = f"{row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.include.source]}"
-        others = set(self._targets or RESOURCE_TYPES)
-        if self.parameter.is_patient:
-            # The one value is the row's patient, or leads to none.
-            if "Patient" in others:
-                yield f"{row}.patient", "", of_source, f"t.self_token = {{target}} AND {self._visible(['Patient'])}"
-            others.discard("Patient")
-            of_source += f" AND {row}.patient IS NULL"
-        if others:
-            yield from self._by_token(row, of_source, self._visible(sorted(others)))
+    def _ways(self, row: str) -> Iterator[Way]:
+        return ways(self.parameter, self._targets, row, self.hasher, self.binder)
 
-    def _by_token(self, row: str, of_source: str, visible: str) -> Iterator[tuple[str, str, str, str]]:
-        """A row's tokens, xor the parameter's key, are self_tokens of targets."""
-        own = self.parameter.made_of[0] if self.parameter.made_of else self.parameter.code
-        key = self.binder.bind(self.hasher.parameter(self.include.source, own), "bigint")
-        target, tokens = f"(u.token # {key})", f"CROSS JOIN unnest({row}.tokens) AS u (token)"
-        yield target, tokens, of_source, f"t.self_token = {{target}} AND {visible}"
-        if self.parameter.is_canonical:
-            # A canonical names its target by the target's own url, which is one of the target's tokens.
-            has_value = self.binder.bind([self.hasher.present(self.include.source, own)], "bigint[]")
-            yield (
-                target,
-                tokens,
-                f"{of_source} AND {row}.tokens @> {has_value}",
-                f"t.tokens @> ARRAY[{{target}}] AND {visible}",
-            )
-
-    def _visible(self, targets: Sequence[str]) -> str:
-        return self.visibility.of_types(targets, "r", "t", self.binder)
+    def _visible(self, way: Way) -> str:
+        return self.visibility.of_types(sorted(way.targets), "r", "t", self.binder)
 
     def _backward(self, row: str) -> str:
         """From a target to what refers to it."""
-        source = self.include.source
         types = f"AND {row}.resource_type = ANY({_numbers(self._targets, self.binder)})" if self._targets else ""
-        if self.parameter.is_patient and set(self._targets) == {"Patient"}:
-            refers = f"t.patient = {row}.self_token"
-        else:
-            key = self.binder.bind(self.hasher.parameter(source, self.parameter.code), "bigint")
-            refers = f"t.tokens @> ARRAY[{row}.self_token # {key}]"
-            if self.parameter.is_canonical:
-                refers = f"({refers} OR t.tokens && ARRAY(SELECT u # {key} FROM unnest({row}.tokens) AS u))"
+        patient = set(self._targets) == {"Patient"}
+        refer = refers(self.parameter, "t", row, self.hasher, self.binder, patient=patient)
         return (
-            f"SELECT {_COLUMNS} FROM resource t WHERE t.resource_type = {RESOURCE_TYPE_NUMBERS[source]} {types}"
-            f" AND {refers} AND {self.visibility.of_type(source, 's', 't', self.binder)}"
+            f"SELECT {_COLUMNS} FROM resource t WHERE t.resource_type = {self._source} {types}"
+            f" AND {refer} AND {self.visibility.of_type(self.include.source, 's', 't', self.binder)}"
         )
 
 

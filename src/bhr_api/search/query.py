@@ -10,14 +10,15 @@ from datetime import datetime
 from typing import Literal
 
 from bhr_api.errors import InvalidParameterError, MalformedRequestError, UnsupportedParameterError
-from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, Not, Written, conjuncts, either
+from bhr_api.search.chain import Chains, Hops
+from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, Not, WithId, Written, conjuncts, either
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.include import Include, parse_include
 from bhr_api.search.order import LAST_UPDATED, NEWEST_DATED, SortKey, parse_sort
 from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
-from bhr_api.store.sql import Binder
+from bhr_api.search.visibility import Visibility
 
 DEFAULT_COUNT = 50
 MAXIMUM_COUNT = 1000
@@ -50,7 +51,9 @@ class SearchContext:
     hasher: TokenHasher
     base_url: str
     now: datetime
+    visibility: Visibility
     lenient: bool = False
+    hops: Hops = field(default_factory=Hops)
 
 
 @dataclass(slots=True)
@@ -135,7 +138,7 @@ def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> 
         if name == "_cursor":
             return
     else:
-        query.criteria.extend(conjuncts(_criterion(query.resource_type, code, modifier or None, value, context)))
+        query.criteria.extend(conjuncts(_criterion(query.resource_type, name, value, context)))
     query.applied.append((name, value))
 
 
@@ -190,9 +193,22 @@ _CONTROLS = {
 }
 
 
-def _criterion(resource_type: str, code: str, modifier: str | None, value: str, context: SearchContext) -> Criterion:
-    if "." in code or (modifier and "." in modifier):
-        raise UnsupportedParameterError(code, "chained parameters are not served yet")
+def _criterion(resource_type: str, name: str, value: str, context: SearchContext) -> Criterion:
+    if name.startswith("_has:") or "." in name:
+        chains = Chains(
+            context.visibility,
+            context.hasher,
+            context.hops,
+            lambda other, rest: _criterion(other, rest, value, context),
+        )
+        return chains.has(resource_type, name) if name.startswith("_has:") else chains.chained(resource_type, name)
+    code, colon, modifier = name.partition(":")
+    return _plain_criterion(resource_type, code, modifier if colon else None, value, context)
+
+
+def _plain_criterion(
+    resource_type: str, code: str, modifier: str | None, value: str, context: SearchContext
+) -> Criterion:
     if code in NOT_SERVED:
         raise UnsupportedParameterError(code, "this parameter is not served yet")
     parameter = parameters_of(resource_type).get(code)
@@ -247,8 +263,7 @@ def _matching(parameter: Parameter, modifier: str | None, values: list[str], con
     if parameter.made_of and not parameter.is_patient:
         return _matching_parts([served[code] for code in parameter.made_of], modifier, values, context)
     if parameter.code == "_id":
-        ids = [unescape(value) for value in values]
-        found: Criterion = Written(lambda row, binder: _id_condition(row, ids, binder))
+        found: Criterion = WithId(tuple(unescape(value) for value in values))
         return Not(found) if modifier == "not" else found
     if parameter.code == "_lastUpdated":
         return date.last_updated(values, now)
@@ -274,7 +289,3 @@ def _matching_parts(
     if modifier == "not":
         return Not(either([_matching(part, None, values, context) for part in parts]))
     return either([_matching(part, modifier, values, context) for part in parts])
-
-
-def _id_condition(row: str, ids: list[str], binder: Binder) -> str:
-    return f"{row}.id = ANY({binder.bind(ids, 'text[]')})"

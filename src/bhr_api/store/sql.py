@@ -12,6 +12,12 @@ class Binder:
     def __init__(self) -> None:
         self.values: list[Any] = []
         self._places: dict[tuple[str, Any], str] = {}
+        self._aliases = 0
+
+    def alias(self) -> str:
+        """A name for one more row of a table, which no other has in the statement."""
+        self._aliases += 1
+        return f"x{self._aliases}"
 
     def bind(self, value: Any, sql_type: str) -> str:
         """`$n::sql_type` for `value`."""

@@ -157,7 +157,7 @@ def _criterion(parameter: Parameter, asked: AskedDate) -> Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class OnMainDate:
+class OnMainDate(Criterion):
     """The type's main date, in the row's own columns, is as `asked`."""
 
     asked: AskedDate
@@ -179,7 +179,7 @@ def last_updated(values: list[str], now: datetime) -> Criterion:
 
 
 @dataclass(frozen=True, slots=True)
-class OnLastUpdated:
+class OnLastUpdated(Criterion):
     """`meta.lastUpdated` is as `asked`.
 
     It is a whole millisecond, so the interval [t, t + 1 ms): the comparisons of intervals, solved for t, so that the bare

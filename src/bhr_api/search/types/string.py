@@ -74,7 +74,7 @@ def _beginning(parameter: Parameter, prefix: str) -> Criterion:
             conditions += f" AND starts_with(i.value, {binder.bind(prefix, 'text')})"
         return f"({conditions})"
 
-    return InIndex("string_index", parameter.resource_type_number, parameter.number, (where,), is_narrow=True)
+    return InIndex("string_index", parameter.resource_type_number, parameter.number, (where,), is_selective=True)
 
 
 def _containing(parameter: Parameter, part: str) -> Criterion:

@@ -1,0 +1,76 @@
+"""How a row that refers and the row that it refers to find each other by their tokens.
+
+A reference's token is the target's self_token xor the parameter's key; a row's patient column is that of the reference to its
+patient. Chains, `_has` and includes are all made of these (docs/decisions/0003-storage.md).
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from bhr_api.fhir.definitions import RESOURCE_TYPES
+from bhr_api.search.parameters import Parameter
+from bhr_api.search.tokens import TokenHasher
+from bhr_api.store.sql import Binder
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way from a referring row to targets of the types `targets`.
+
+    `target` is SQL about the row, and about what `tokens` adds to its FROM clause; a target has that value as its self_token,
+    or (`is_url`) among its tokens. `of_row` is the condition on the row.
+    """
+
+    target: str
+    tokens: str
+    of_row: str
+    targets: Collection[str]
+    is_url: bool = False
+
+    def reaches(self, row: str, value: str) -> str:
+        """The condition that the row under the alias `row` is the target that `value` names."""
+        return f"{row}.tokens @> ARRAY[{value}]" if self.is_url else f"{row}.self_token = {value}"
+
+
+def ways(
+    parameter: Parameter, targets: Collection[str], row: str, hasher: TokenHasher, binder: Binder
+) -> Iterator[Way]:
+    """From the referring row under the alias `row` to what it refers to by `parameter`; without `targets`, to any type."""
+    others = set(targets or RESOURCE_TYPES)
+    of_row = "TRUE"
+    if parameter.is_patient:
+        # The one value is the row's patient, or leads to none.
+        if "Patient" in others:
+            yield Way(f"{row}.patient", "", of_row, ("Patient",))
+        others.discard("Patient")
+        of_row = f"{row}.patient IS NULL"
+    if not others:
+        return
+    key = _key(parameter, hasher, binder)
+    target, tokens = f"(u.token # {key})", f"CROSS JOIN unnest({row}.tokens) AS u (token)"
+    yield Way(target, tokens, of_row, others)
+    if parameter.is_canonical:
+        # A canonical names its target by the target's own url, which is one of the target's tokens.
+        has_value = binder.bind([hasher.present(parameter.resource_type, _own(parameter))], "bigint[]")
+        yield Way(target, tokens, f"{of_row} AND {row}.tokens @> {has_value}", others, is_url=True)
+
+
+def refers(
+    parameter: Parameter, source: str, target: str, hasher: TokenHasher, binder: Binder, *, patient: bool
+) -> str:
+    """The condition that the row `source` refers by `parameter` to the row `target`; `patient`: which is a Patient."""
+    if parameter.is_patient and patient:
+        return f"{source}.patient = {target}.self_token"
+    key = _key(parameter, hasher, binder)
+    refers = f"{source}.tokens @> ARRAY[{target}.self_token # {key}]"
+    if parameter.is_canonical:
+        refers = f"({refers} OR {source}.tokens && ARRAY(SELECT u # {key} FROM unnest({target}.tokens) AS u))"
+    return refers
+
+
+def _own(parameter: Parameter) -> str:
+    return parameter.made_of[0] if parameter.made_of else parameter.code
+
+
+def _key(parameter: Parameter, hasher: TokenHasher, binder: Binder) -> str:
+    return binder.bind(hasher.parameter(parameter.resource_type, _own(parameter)), "bigint")

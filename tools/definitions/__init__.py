@@ -1,0 +1,1 @@
+"""The fact tables of the package, one module for each kind of definition."""

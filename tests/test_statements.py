@@ -1,0 +1,432 @@
+"""Every statement of the program is about one tenant, for each table that it mentions (docs/decisions/0003-storage.md).
+
+A server and the commands run with everything noted that is sent to PostgreSQL.
+"""
+
+import asyncio
+import inspect
+import json
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from asyncpg.protocol import Protocol
+from joserfc.jwk import ECKey
+from pydantic import SecretStr
+from typer.testing import CliRunner
+
+from bhr_api.app import Application
+from bhr_api.cli import app
+from bhr_api.fhir import json_text
+from bhr_api.samples import generate
+from bhr_api.settings import Settings
+from bhr_api.store.migrations import migrate
+from tests.fixtures.auth import KeyedClient, jwks_of
+from tests.fixtures.database import TestServer, on_database
+from tests.fixtures.server import RunningServer, serve
+from tests.tenant_ties import Ties, read_schema, ties_of
+
+Resource = dict[str, Any]
+LOINC_PHQ9 = "http://loinc.org|44261-6"
+
+SEARCHES = {
+    "token": f"Observation?code={LOINC_PHQ9}",
+    "token, heavy and in order": f"Observation?code={LOINC_PHQ9}&_sort=-date&_count=2",
+    "token:not": "Observation?category:not=survey",
+    "string": "Patient?name=a",
+    "string:contains": "Patient?name:contains=a&family:exact=x",
+    "reference": "CarePlan?subject:Patient=sample-0001",
+    "the patient's record": "Observation?patient=sample-0001",
+    "the main date": "Observation?date=ge2020&patient=sample-0001",
+    "another date": "Patient?birthdate=lt2030",
+    "number": "RiskAssessment?probability=gt0.2",
+    "quantity": "Observation?value-quantity=gt5",
+    "uri": "Questionnaire?url=http://example.org/none",
+    "composite": f"Observation?code-value-quantity={LOINC_PHQ9}$ge5",
+    "_id": "Patient?_id=sample-0001,none",
+    "_lastUpdated": "Goal?_lastUpdated=ge2020",
+    ":missing": "Patient?identifier:missing=false&birthdate:missing=true",
+    "_sort by a date": "Goal?_sort=target-date,-start-date",
+    "_sort by a string": "Patient?_sort=family,-birthdate",
+    "_sort by a quantity": "Observation?_sort=value-quantity",
+    "_sort by a code": "Goal?_sort=lifecycle-status",
+    "_include": "Observation?patient=sample-0001&_include=Observation:subject&_include=Observation:derived-from",
+    "_include=*": "CarePlan?_include=*&_include:iterate=Goal:*&_count=2",
+    "_revinclude": "Patient?_revinclude=Goal:subject&_revinclude:iterate=Provenance:target",
+    "_total=accurate": "Observation?_total=accurate&_count=1",
+    "_total=estimate": "Observation?status=final&_total=estimate",
+    "_summary=count": "Observation?value-quantity=gt5&_summary=count",
+    "compartment": "Patient/sample-0001/Observation",
+    "audit": "AuditEvent?date=ge2026&_sort=-date",
+    "audit, of a patient": "AuditEvent?patient=sample-0001&_total=accurate",
+    "audit, of an entity": "AuditEvent?entity=Patient/sample-0001&action=R&_total=estimate",
+}
+READS = [
+    "Patient/sample-0001",
+    "Patient/sample-0001/_history/1",
+    "Patient/sample-0001/_history",
+    "Patient/_history?_since=2026-01-01T00:00:00Z",
+    "_history?_count=3",
+    "metadata",
+]
+
+# What is about a session or the deployment; none of it reads or writes a row. Whatever else begins in another way than a
+# query does is no statement that PostgreSQL can prepare, and so fails the test.
+UPKEEP = ("BEGIN", "COMMIT;", "ROLLBACK;", "SET ", "show ", "CREATE TABLE IF NOT EXISTS audit_event_")
+# Statements over all tenants, each with its reason.
+OVER_ALL_TENANTS = {
+    "SELECT DISTINCT unnest(client.origins) AS origin": "a preflight carries no token, so its tenant is not known",
+    "SELECT DISTINCT e.tenant FROM audit_event e": "the sealer asks which of the tenants it names have new events",
+}
+
+
+@dataclass(slots=True)
+class Noted:
+    """What PostgreSQL carried out: statements with the values of each execution; `copied` are COPY commands.
+
+    What is only prepared is not among it: so asyncpg learns the types of a table that it copies into.
+    """
+
+    executions: dict[str, list[tuple[Any, ...]]] = field(default_factory=lambda: defaultdict(list))
+    copied: set[str] = field(default_factory=set)
+
+
+@contextmanager
+def noting() -> Iterator[Noted]:
+    """Note everything that leaves by asyncpg's protocol, through which SQLAlchemy goes too."""
+    noted = Noted()
+
+    def queried(query: str, **_: Any) -> None:
+        noted.executions[query].append(())
+
+    def executed(state: Any, args: Any, **_: Any) -> None:
+        noted.executions[state.query].append(tuple(args))
+
+    def executed_many(state: Any, args: Any, **_: Any) -> None:
+        # What is noted must not use up what is to be sent.
+        assert isinstance(args, list)
+        noted.executions[state.query] += [tuple(row) for row in args]
+
+    def copied(command: str, **_: Any) -> None:
+        noted.copied.add(command)
+
+    notes: dict[str, Callable[..., None]] = {
+        "query": queried,
+        "bind": executed,
+        "bind_execute": executed,
+        "bind_execute_many": executed_many,
+        "copy_in": copied,
+        "copy_out": copied,
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, note in notes.items():
+            patch.setattr(Protocol, name, after(note, getattr(Protocol, name)))
+        yield noted
+
+
+def after(note: Callable[..., None], send: Callable[..., Any]) -> Callable[..., Any]:
+    """`send`, noted first by what `note` takes of its arguments."""
+    taken = len(inspect.signature(note).parameters) - 1
+
+    def noted(protocol: Any, *args: Any, **named: Any) -> Any:
+        note(*args[:taken], **named)
+        return send(protocol, *args, **named)
+
+    return noted
+
+
+@pytest.fixture(scope="module")
+def noted(postgresql: TestServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Noted]]:
+    """A database of its own, and what a server and the commands sent to it."""
+    dsn = postgresql.new_database()
+    asyncio.run(migrate(dsn))
+    with noting() as notes:
+        run_commands(dsn, tmp_path_factory.mktemp("commands"))
+        run_server(dsn)
+    yield dsn, notes
+    postgresql.drop(dsn)
+
+
+def run_server(dsn: str) -> None:
+    """Every interaction, by a client who may see everything and by one confined to a patient, and OAuth."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = Settings(_env_file=None, port=listener.getsockname()[1], database_url=SecretStr(dsn))
+        running, thread = serve(Application(settings, dsn), listener)
+        server = RunningServer(settings.issuer, dsn)
+        try:
+            tenant = server.new_tenant()
+            with server.client(server.token(tenant)) as client:
+                for bundle in generate(1):
+                    client.post("", content=json_text.dumps(bundle)).raise_for_status()
+                interact(client, {200})
+            with server.client(server.token(tenant, "patient/*.cruds", patient="sample-0001")) as client:
+                interact(client, {200, 403, 404})
+            authorize(server, tenant)
+            # The sealer looks for new events once a second.
+            time.sleep(3)
+        finally:
+            running.should_exit = True
+            thread.join(timeout=30)
+
+
+def interact(client: httpx.Client, allowed: set[int]) -> None:
+    """The interactions of FHIR R4, http.html."""
+    for url in [*SEARCHES.values(), *READS]:
+        answer = client.get(url)
+        assert answer.status_code in allowed, (url, answer.text)
+        follow(client, answer)
+    for url in ("Patient/none", "Patient/none/_history", "Patient/sample-0001/_history/99"):
+        assert client.get(url).status_code == 404
+    goal = client.get("Goal?patient=sample-0001&_count=1").json()["entry"][0]["resource"]
+    del goal["meta"]
+    address = f"Goal/{goal['id']}"
+    assert client.post("Goal", json=goal, headers={"If-None-Exist": f"_id={goal['id']}"}).status_code == 200
+    assert client.post("Goal", json=goal, headers={"If-None-Exist": "identifier=none"}).status_code == 201
+    version = client.put(f"Goal?_id={goal['id']}", json=goal).headers["ETag"]
+    assert client.put(address, json=goal, headers={"If-Match": version}).status_code == 200
+    assert client.get(address, headers={"If-None-Match": version}).status_code == 200
+    for kind in ("batch", "transaction"):
+        assert client.post("", json=bundle_of(kind, goal)).status_code == 200
+    assert client.delete(f"Goal?_id={goal['id']}").status_code in (200, 204)
+    assert client.get(address).status_code == 410
+    # A token of one patient cannot create by PUT.
+    assert client.put(address, json=goal).status_code in {201} | (allowed & {404})
+    assert client.delete(address).status_code in (200, 204)
+
+
+def follow(client: httpx.Client, answer: httpx.Response) -> None:
+    """The next page, and from there the one before."""
+    for relation in ("next", "previous"):
+        links = answer.json().get("link", ()) if answer.status_code == 200 else ()
+        for link in links:
+            if link["relation"] == relation:
+                answer = client.get(link["url"])
+                assert answer.status_code == 200
+
+
+def bundle_of(kind: str, goal: Resource) -> Resource:
+    """A bundle with one of each interaction."""
+    address = f"Goal/{goal['id']}"
+    requests: list[Resource] = [
+        {"resource": goal, "request": {"method": "PUT", "url": address}},
+        {"resource": goal, "request": {"method": "POST", "url": "Goal"}},
+        {"resource": goal, "request": {"method": "POST", "url": "Goal", "ifNoneExist": f"_id={goal['id']}"}},
+        {"request": {"method": "GET", "url": "Patient/sample-0001"}},
+        {"request": {"method": "GET", "url": "Goal?patient=sample-0001"}},
+        {"request": {"method": "DELETE", "url": "Goal/none"}},
+    ]
+    return {"resourceType": "Bundle", "type": kind, "entry": requests}
+
+
+def authorize(server: RunningServer, tenant: str) -> None:
+    """A client gets a token, has it looked at, uses it in another way than it may, and revokes it; a wrong one is refused."""
+    key = ECKey.generate_key("P-384", {"kid": "k1"})
+    client = KeyedClient(server.register(tenant, jwks_of(key)).client_id, key, f"{server.url}/oauth/token")
+    token = httpx.post(client.token_url, data=client.form()).json()["access_token"]
+    for endpoint in ("introspect", "revoke"):
+        form = client.form(grant_type=None, scope=None) | {"token": token}
+        assert httpx.post(f"{server.url}/oauth/{endpoint}", data=form).status_code == 200
+    assert httpx.post(client.token_url, data=client.form(client.assertion({"aud": "x"}))).status_code in (400, 401)
+    with server.client(token) as revoked:
+        assert revoked.get("Goal").status_code == 401
+
+
+def run_commands(dsn: str, directory: Path) -> None:
+    """What operators do."""
+    files = directory / "files"
+    files.mkdir()
+    for number, bundle in enumerate(generate(1)):
+        (files / f"{number}.json").write_bytes(json_text.dumps(bundle))
+    (directory / "keys.json").write_text(jwks_of(ECKey.generate_key("P-384", {"kid": "k2"})))
+
+    def run(*arguments: str) -> str:
+        ran = CliRunner().invoke(app, [*arguments, "--database-url", dsn])
+        assert ran.exit_code == 0, (arguments, ran.output)
+        return ran.stdout
+
+    run("migrate")
+    run("tenants", "add", "north")
+    run("tenants", "list")
+    run("import", str(files), "--tenant", "north", "--errors", str(directory / "refused.ndjson"))
+    run("reindex", "--tenant", "north", "--all")
+    run("reindex", "--type", "Goal")
+    run("export", str(directory / "exported"), "--tenant", "north")
+    added = run("clients", "add", "--name", "x", "--scope", "system/*.rs", "--secret", "--tenant", "north")
+    client_id = json.loads(added)["client_id"]
+    run("clients", "list", "--tenant", "north")
+    run("clients", "rotate", client_id)
+    run("clients", "rotate", client_id, "--jwks", str(directory / "keys.json"))
+    run("clients", "disable", client_id)
+    run("token", "--scope", "system/*.rs", "--tenant", "north")
+    run("verify-audit")
+    run("check")
+
+
+@pytest.fixture(scope="module")
+def analysed(noted: tuple[str, Noted]) -> dict[str, Ties]:
+    """The ties of each statement that was noted, but for upkeep."""
+    dsn, notes = noted
+    statements = [sql for sql in notes.executions if not is_upkeep(sql)]
+
+    async def analyse(connection: asyncpg.Connection) -> dict[str, Ties]:
+        schema = await read_schema(connection)
+        return {sql: await ties_of(connection, schema, sql.strip().rstrip(";")) for sql in statements}
+
+    return on_database(dsn, analyse)
+
+
+def is_upkeep(sql: str) -> bool:
+    """Whether a statement is none about rows."""
+    return sql.lstrip().startswith(UPKEEP)
+
+
+def excepted(sql: str) -> bool:
+    """Whether a statement is over all tenants for a reason."""
+    return any(sql.lstrip().startswith(beginning) for beginning in OVER_ALL_TENANTS)
+
+
+def test_every_mention_of_a_table_is_tied_to_the_tenant(analysed: dict[str, Ties]) -> None:
+    assert {sql: ties.loose for sql, ties in analysed.items() if ties.loose and not excepted(sql)} == {}
+
+
+def test_whatever_ties_a_statement_is_one_tenant(analysed: dict[str, Ties], noted: tuple[str, Noted]) -> None:
+    """A parameter that stands where the tenant belongs holds one tenant's number, and the others the same."""
+    dsn, notes = noted
+    known = {row[0] for row in on_database(dsn, lambda connection: connection.fetch("SELECT tenant FROM tenant"))}
+    for sql, ties in analysed.items():
+        for values in notes.executions[sql]:
+            tenants = {values[number - 1] for number in ties.parameters}
+            assert len(tenants) <= 1, sql
+            # Events of requests without a tenant are kept under 0.
+            assert tenants <= known | {0}, sql
+
+
+def test_rows_are_copied_with_their_tenant(noted: tuple[str, Noted]) -> None:
+    assert noted[1].copied
+    assert [command for command in noted[1].copied if '"tenant"' not in command.partition("(")[2]] == []
+
+
+def test_the_exceptions_are_of_use(analysed: dict[str, Ties]) -> None:
+    loose = [sql.lstrip() for sql, ties in analysed.items() if ties.loose]
+    unused = [beginning for beginning in OVER_ALL_TENANTS if not any(sql.startswith(beginning) for sql in loose)]
+    assert unused == []
+
+
+def test_the_work_touches_every_table(analysed: dict[str, Ties], noted: tuple[str, Noted]) -> None:
+    schema = on_database(noted[0], read_schema)
+    touched = {table for ties in analysed.values() for table in ties.tables}
+    # The view is for people; partitions are reached by their table.
+    untouched = {name for name in schema.names.values() if name not in touched}
+    assert {name for name in untouched if not name.startswith("audit_event_")} == {"resource_json"}
+
+
+LOOSE = {
+    "a table alone": ("SELECT body FROM resource r WHERE r.id = $1", ["resource r"]),
+    "the word in another place": (
+        "SELECT r.tenant FROM resource r WHERE r.row_id = $1 ORDER BY r.tenant",
+        ["resource r"],
+    ),
+    "one side of a join": (
+        "SELECT r.id FROM posting p JOIN resource r ON r.row_id = p.row_id WHERE p.tenant = $1",
+        ["resource r"],
+    ),
+    "the side that an outer join keeps": (
+        "SELECT r.id FROM resource r LEFT JOIN posting p ON p.tenant = $1 AND r.tenant = $1 AND p.row_id = r.row_id",
+        ["resource r"],
+    ),
+    "an equality with what is loose": (
+        "SELECT r.id FROM posting p JOIN resource r ON r.tenant = p.tenant AND r.row_id = p.row_id WHERE p.token = $1",
+        ["posting p", "resource r"],
+    ),
+    "an alternative": ("SELECT id FROM resource r WHERE r.tenant = $1 OR r.id = $2", ["resource r"]),
+    "a negation": ("SELECT id FROM resource r WHERE NOT r.tenant = $1", ["resource r"]),
+    "a subquery": (
+        "SELECT id FROM resource r WHERE r.tenant = $1 AND EXISTS (SELECT FROM string_index i WHERE i.row_id = r.row_id)",
+        ["string_index i"],
+    ),
+    "a condition of the subquery on the outer row": (
+        "SELECT id FROM resource r WHERE EXISTS (SELECT FROM string_index i WHERE i.tenant = $1 AND r.tenant = $1)",
+        ["resource r"],
+    ),
+    "one part of a union": (
+        "SELECT id FROM resource r WHERE r.tenant = $1 UNION ALL SELECT id FROM resource_history h WHERE h.row_id = $2",
+        ["resource_history h"],
+    ),
+    "a tenant out of a union that is loose in part": (
+        "SELECT r.id FROM (SELECT tenant FROM posting p WHERE p.tenant = $1 UNION SELECT generate_series(1, 9)) AS u"
+        " JOIN resource r ON r.tenant = u.tenant",
+        ["resource r"],
+    ),
+    "a deletion": ("DELETE FROM posting p USING resource r WHERE r.tenant = $1 AND p.row_id = r.row_id", ["posting p"]),
+    "a deletion within": (
+        "WITH gone AS (DELETE FROM date_index d WHERE d.row_id = $2 RETURNING row_id)"
+        " SELECT r.id FROM resource r JOIN gone ON gone.row_id = r.row_id WHERE r.tenant = $1",
+        ["date_index d"],
+    ),
+    "an update": ("UPDATE resource r SET version = 2 WHERE r.id = $1", ["resource r"]),
+    "an update to another tenant": ("UPDATE resource r SET tenant = $2 WHERE r.tenant = $1", ["resource r"]),
+    "an insertion of a constant": (
+        "INSERT INTO heavy_token (tenant, token) VALUES (1, $1)",
+        ["heavy_token heavy_token"],
+    ),
+    "an insertion for several": (
+        "INSERT INTO heavy_token (tenant, token) SELECT p.tenant, p.token FROM posting p WHERE p.row_id = $1",
+        ["heavy_token heavy_token", "posting p"],
+    ),
+    "the view": ("SELECT body FROM resource_json j WHERE j.id = $1", ["resource_json j"]),
+    "any of several": ("SELECT id FROM resource r WHERE r.tenant = ANY($1::integer[])", ["resource r"]),
+}
+TIED = {
+    "a join by equality": "SELECT r.id FROM posting p JOIN resource r ON r.tenant = p.tenant WHERE p.tenant = $1",
+    "the side that may be missing": (
+        "SELECT r.id FROM resource r LEFT JOIN posting p ON p.tenant = r.tenant WHERE r.tenant = $1"
+    ),
+    "a row of values": "SELECT id FROM resource r WHERE (r.tenant, r.resource_type, r.id) = ($1, $2, $3)",
+    "an insertion from a tied row": (
+        "WITH old AS (DELETE FROM resource r WHERE r.tenant = $1 RETURNING r.*)"
+        " INSERT INTO heavy_token (tenant, token) SELECT old.tenant, old.row_id FROM old ON CONFLICT DO NOTHING"
+    ),
+    "an insertion or update": (
+        "INSERT INTO heavy_token (tenant, token) VALUES ($1, $2), ($1, $3)"
+        " ON CONFLICT (tenant, token) DO UPDATE SET token = excluded.token"
+    ),
+    "a recursive query": (
+        "WITH RECURSIVE w AS (SELECT r.tenant, r.row_id FROM resource r WHERE r.tenant = $1"
+        " UNION ALL SELECT w.tenant, w.row_id + 1 FROM w WHERE w.row_id < 9)"
+        " SELECT p.token FROM w JOIN posting p ON p.tenant = w.tenant"
+    ),
+    "a lateral": (
+        "SELECT x.value FROM resource r CROSS JOIN LATERAL (SELECT i.value FROM string_index i WHERE i.tenant = r.tenant) x"
+        " WHERE r.tenant = $1"
+    ),
+    "groups": "SELECT r.tenant, count(*) FROM resource r WHERE r.tenant = $1 GROUP BY r.tenant HAVING count(*) > 1",
+}
+
+
+def ties(dsn: str, sql: str) -> Ties:
+    """The ties of one statement."""
+
+    async def analyse(connection: asyncpg.Connection) -> Ties:
+        return await ties_of(connection, await read_schema(connection), sql)
+
+    return on_database(dsn, analyse)
+
+
+@pytest.mark.parametrize(("sql", "loose"), LOOSE.values(), ids=LOOSE)
+def test_a_mention_without_the_tenant_is_found(database_dsn: str, sql: str, loose: list[str]) -> None:
+    assert sorted(ties(database_dsn, sql).loose) == loose
+
+
+@pytest.mark.parametrize("sql", TIED.values(), ids=TIED)
+def test_a_tied_mention_is_left_in_peace(database_dsn: str, sql: str) -> None:
+    found = ties(database_dsn, sql)
+    assert found.loose == ()
+    assert found.parameters == {1}

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bhr_api import __version__
-from bhr_api.cli import audit, clients, documents, maintenance, records, serving, tenants, tokens
+from bhr_api.cli import audit, clients, documents, maintenance, packages, records, serving, tenants, tokens
 from bhr_api.cli.failures import CommandGroup
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ for group in (serving, maintenance, tokens, records, audit, documents):
     group.register(app)
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(clients.app, name="clients")
+app.add_typer(packages.app, name="packages")
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,7 +1,8 @@
 """The tables of the record: live resources, their history and their search index.
 
-docs/storage.md tells why they are cut this way. Every key starts with the tenant (docs/decisions/0003-storage.md), there
-is no trigger and no extension, and no sequence orders anything. OAuth's tables are in `oauth.py`, audit's in `audit.py`.
+docs/storage.md tells why they are cut this way. Every key starts with the tenant (docs/decisions/0003-storage.md), but for
+what belongs to the whole server; there is no trigger and no extension, and no sequence orders anything. OAuth's tables are
+in `oauth.py`, audit's in `audit.py`.
 """
 
 from datetime import datetime
@@ -174,3 +175,41 @@ class LockStripe(SQLModel, table=True):
 
     tenant: int = _tenant()
     stripe: int = Field(sa_column=Column(SmallInteger, primary_key=True, autoincrement=False))
+
+
+class PackageRow(SQLModel, table=True):
+    """An implementation guide that the operator loaded, for every tenant. `dependencies` are `name@version`.
+
+    `sort_key` orders versions as text (`fhir/packages.py`); `digest` tells whether another archive says the same.
+    """
+
+    __tablename__ = "package"
+
+    name: str = Field(sa_column=Column(CodePointText, primary_key=True))
+    version: str = Field(sa_column=Column(CodePointText, primary_key=True))
+    sort_key: str = Field(sa_column=Column(CodePointText, nullable=False))
+    title: str = Field(sa_column=Column(CodePointText, nullable=False))
+    dependencies: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    added_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+
+
+class PackageResource(SQLModel, table=True):
+    """A canonical resource of a package; `version` is "" where it has none, `body` compact JSON in UTF-8.
+
+    `profiled_type` is the resource type that a profile constrains. There is no foreign key: one would have to be checked
+    from every node of a distributed database.
+    """
+
+    __tablename__ = "package_resource"
+    __table_args__ = (Index("package_resource_canonical", "url", "version"),)
+
+    package: str = Field(sa_column=Column(CodePointText, primary_key=True))
+    package_version: str = Field(sa_column=Column(CodePointText, primary_key=True))
+    resource_type: str = Field(sa_column=Column(CodePointText, primary_key=True))
+    url: str = Field(sa_column=Column(CodePointText, primary_key=True))
+    version: str = Field(sa_column=Column(CodePointText, primary_key=True))
+    id: str = Field(sa_column=Column(CodePointText, nullable=False))
+    sort_key: str = Field(sa_column=Column(CodePointText, nullable=False))
+    profiled_type: str | None = Field(sa_column=Column(CodePointText))
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))

@@ -12,7 +12,6 @@ from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.interactions.tenants import TenantRegistry
-from bhr_api.openapi import document
 from bhr_api.rest import rest_application
 from bhr_api.routers.cross_origin import CrossOrigin, RegisteredOrigins
 from bhr_api.routers.discovery import PATH as DISCOVERY_PATH
@@ -22,8 +21,7 @@ from bhr_api.routers.requests import Receive, Scope, Send
 from bhr_api.settings import Settings
 from bhr_api.store.audit import AuditTrail
 from bhr_api.store.audit_seal import AuditSealer
-from bhr_api.store.database import Database
-from bhr_api.store.migrations import sqlalchemy_url
+from bhr_api.store.database import Database, sqlalchemy_url
 from bhr_api.store.row_ids import RowIds
 from bhr_api.telemetry import observe_request
 from bhr_api.upkeep import Upkeep
@@ -56,7 +54,7 @@ class Application:
         self.rest = rest_application(
             server, settings.issuer, self._get_database, lambda: self.is_stopping, self._lifespan
         )
-        self.rest.include_router(documents_router(lambda: json.dumps(document(settings), ensure_ascii=False).encode()))
+        self.rest.include_router(documents_router(lambda: _openapi_document(settings)))
         self._origins = RegisteredOrigins(settings.cors_origins)
         self._door = CrossOrigin(self._route, self._origins)
 
@@ -123,3 +121,10 @@ class Application:
             await sealer.stop()
             await database.close()
             await self._engine.dispose()
+
+
+def _openapi_document(settings: Settings) -> bytes:
+    # Few ask for it, and all that it is made from would make every worker start later.
+    from bhr_api.openapi import document
+
+    return json.dumps(document(settings), ensure_ascii=False).encode()

@@ -12,7 +12,7 @@ from bhr_api.auth.audit import AuthorizationEvent
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.request_form import EndpointRequest
 from bhr_api.auth.server_transaction import OAuthResponse
-from bhr_api.store.migrations import sqlalchemy_url
+from bhr_api.store.database import sqlalchemy_url
 from tests.fixtures.auth import AuthServer, KeyedClient, note_event
 
 

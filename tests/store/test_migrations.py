@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from alembic import command
 from bhr_api.store.condition import schema_revision, wanted_revision
-from bhr_api.store.migrations import SchemaTooNewError, alembic_config, migrate, sqlalchemy_url
+from bhr_api.store.database import sqlalchemy_url
+from bhr_api.store.migrations import SchemaTooNewError, alembic_config, migrate
 from tests.fixtures.database import TestServer, on_database
 
 

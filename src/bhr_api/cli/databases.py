@@ -11,9 +11,9 @@ from bhr_api.settings import Settings
 from bhr_api.store import tenants
 from bhr_api.store.audit import ensure_partitions
 from bhr_api.store.condition import schema_revision, wanted_revision
-from bhr_api.store.database import Connection, Database
+from bhr_api.store.database import Connection, Database, sqlalchemy_url
 from bhr_api.store.embedded import EmbeddedPostgreSQL, reachable
-from bhr_api.store.migrations import migrate, sqlalchemy_url
+from bhr_api.store.migrations import migrate
 from bhr_api.store.tenants import TenantRow
 
 # Maintenance touches many rows in one statement.

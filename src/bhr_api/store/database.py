@@ -45,6 +45,11 @@ _CONNECTION_LOST = (
 _TOO_COSTLY = (asyncpg.QueryCanceledError, asyncpg.ProgramLimitExceededError, TimeoutError)
 
 
+def sqlalchemy_url(dsn: str) -> str:
+    """The SQLAlchemy form of a `postgresql://` URL, on asyncpg."""
+    return dsn.replace("postgresql://", "postgresql+asyncpg://", 1).replace("postgres://", "postgresql+asyncpg://", 1)
+
+
 async def _leave_as_it_is(_connection: Connection) -> None:
     """asyncpg has ended any open transaction by now; nothing here changes a session otherwise, so a reset is saved."""
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from alembic import command
+from bhr_api.store.database import sqlalchemy_url
 
 # Any number will do, so long as nothing else on the server takes the same advisory lock.
 MIGRATION_LOCK = 0x62687261
@@ -59,11 +60,6 @@ def _upgrade(connection: Connection) -> None:
     config = alembic_config(connection)
     _refuse_newer_schema(connection, config)
     command.upgrade(config, "head")
-
-
-def sqlalchemy_url(dsn: str) -> str:
-    """The SQLAlchemy form of a `postgresql://` URL, on asyncpg."""
-    return dsn.replace("postgresql://", "postgresql+asyncpg://", 1).replace("postgres://", "postgresql+asyncpg://", 1)
 
 
 async def migrate(dsn: str) -> None:

@@ -21,6 +21,7 @@ MAX_UNPACKED_BYTES = 200_000_000
 MAX_FILES = 50_000
 # Each file is parsed as a whole, and hostile JSON can take ten times its text in memory.
 MAX_FILE_BYTES = 50_000_000
+_PIECE = 65_536
 MAX_URL_LENGTH = 1_000
 MAX_VERSION_LENGTH = 100
 
@@ -140,6 +141,9 @@ def _files(archive: IO[bytes], tell_position: Callable[[int], None]) -> Iterable
                     content = members.extractfile(member)
                     assert content is not None, "a regular file has content"
                     yield name, content.read()
+        # A header that is damaged looks like the end; only the checksum at the end of everything tells.
+        while unpacked.read(_PIECE):
+            pass
     except (tarfile.TarError, zlib.error, EOFError, OSError, ValueError, ArithmeticError, LookupError) as error:
         raise PackageError(f"it is no gzipped tar archive, or a damaged one ({_reason(error)}).") from error
 

@@ -34,8 +34,8 @@ class Key(NamedTuple):
     version: str
 
 
-# Who adds or removes waits for whoever does so now; who reads does not.
-_LOCK = "LOCK TABLE package IN SHARE ROW EXCLUSIVE MODE"
+# Any number will do, so long as nothing else takes the same advisory lock ("pkgs").
+_LOCK = 0x706B6773
 
 _GENERATION = """
 SELECT encode(sha256(convert_to(coalesce(
@@ -83,8 +83,8 @@ ORDER BY profiled_type, url, sort_key, version
 
 
 async def lock(connection: Connection) -> None:
-    """Keep other loaders out until the transaction ends, so that what is looked at now stays so."""
-    await connection.execute(_LOCK)
+    """Let whoever else adds or removes wait until the transaction ends, so that what is looked at now stays so."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
 
 
 async def generation(connection: Connection) -> str:

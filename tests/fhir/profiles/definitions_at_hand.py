@@ -70,8 +70,10 @@ class Definitions:
         if "concept" in include:
             return frozenset((include["system"], concept["code"]) for concept in include["concept"]), True
         system = self.code_systems.get(include["system"])
-        if system is None or system.get("content") != "complete" or "filter" in include:
-            return self._filtered(system, include) if system and "filter" in include else (frozenset(), False)
+        if system is None or system.get("content") != "complete":
+            return frozenset(), False
+        if "filter" in include:
+            return self._filtered(system, include)
         return frozenset((include["system"], code) for code in _codes_of(system.get("concept", ()))), True
 
     def _filtered(self, system: Resource, include: Resource) -> tuple[Codes, bool]:

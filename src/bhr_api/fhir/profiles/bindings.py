@@ -78,27 +78,22 @@ def _is_required_by(base: ElementDefinition | None, value_set: str) -> bool:
 def _bound(value_set: str, strength: str, code: str, element: Element, scope: Scope) -> ItemCheck:
     conformance = scope.profiles.conformance
     level = _LEVELS.get(strength, "error")
-    words = {"maximum": "is the most that is allowed"}.get(strength, f"is {strength}")
-    sentences = (
-        f"has no code, but {value_set} {words} {scope.label(element)}.",
-        f"is not in {value_set}, which {words}",
-    )
-    unknown = f"{value_set} cannot be expanded, so the code was not checked {scope.label(element)}."
-    label = scope.label(element)
-    is_coding = {"Quantity": "The unit", "CodeableConcept": f"{element.name}"}.get(code, f"{element.name}")
+    end = f"{value_set}, the {strength} value set of {element.name} {scope.label(element)}."
+    empty = f"There is no code, but there {'must' if level == 'error' else 'should'} be one of {end}"
+    unknown = f"{value_set} cannot be expanded, so {element.name} was not checked against it {scope.label(element)}."
 
     def check(value: Any, companion: Any, _walk: Walk) -> Findings:
         codings = codings_of(value, code)
         if not codings:
             if strength == "maximum" or level == "information" or _stands_for_value(value, companion):
                 return NOTHING
-            return [Finding(level, "code-invalid", f"{is_coding} {sentences[0]}")]
+            return [Finding(level, "code-invalid", empty)]
         found = has_member(codings, value_set, conformance)
         if found:
             return NOTHING
         if found is None:
             return NOTHING if level == "information" else [Finding("warning", "not-supported", unknown)]
-        return [Finding(level, "code-invalid", f"{shown(codings)} {sentences[1]} {label}.")]
+        return [Finding(level, "code-invalid", f"{shown(codings)} is not in {end}")]
 
     return check
 

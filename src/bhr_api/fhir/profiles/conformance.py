@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from bhr_api.fhir.definitions import Resource, is_type
 
 CORE = "http://hl7.org/fhir/StructureDefinition/"
+SIMPLE_QUANTITY = "http://hl7.org/fhir/StructureDefinition/SimpleQuantity"
 MAX_VALUE_SET = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet"
 
 _SERVICE_CALL = re.compile(r"(?:memberOf|conformsTo)\(\s*'([^']+)'")

@@ -87,7 +87,7 @@ def _with_services(expression: str, code: str, scope: Scope) -> Holds:
             context=[focus],
             member_of=lambda node, value_set: _is_member(node, value_set, scope),
             conforms_to=lambda node, canonical: _conforms(node, canonical, scope, walk),
-            resolve=walk.resolve if walk.bundle else None,
+            resolve=walk.resolve if walk.standing.entries else None,
         )
         return truth(compiled.evaluate([focus], environment)) is True
 

@@ -12,7 +12,7 @@ from bhr_api.fhir.profiles.conformance import core_type
 from bhr_api.fhir.profiles.findings import has_error
 from bhr_api.fhir.profiles.matching import contains, is_exactly
 from bhr_api.fhir.profiles.paths import Place, Step, places, selected, steps_of, urls_of
-from bhr_api.fhir.profiles.references import types_of
+from bhr_api.fhir.profiles.references import fault_of, types_of
 from bhr_api.fhir.profiles.scope import Scope
 from bhr_api.fhir.profiles.snapshot import Element
 from bhr_api.fhir.profiles.walk import Walk
@@ -137,7 +137,9 @@ def _element_test(element: Element, scope: Scope) -> _NodeTest | None:
     needed = [(name, one) for name, child in element.children.items() for one in (child, *child.slices) if one.min > 0]
     tests = [(name, test) for name, one in needed if (test := _element_test(one, scope))]
     if tests:
-        return lambda node, walk: _all(_any(test(one, walk) for one in _named(node, name)) for name, test in tests)
+        return lambda node, walk: _all(
+            _any(test(one, walk) for one in _named(node, name, walk)) for name, test in tests
+        )
     if element.binding.get("strength") == "required" and "valueSet" in element.binding:
         is_member = membership_test(element.binding["valueSet"], scope.profiles.conformance)
         return lambda node, _walk: is_member(node.value, node.type)
@@ -146,8 +148,8 @@ def _element_test(element: Element, scope: Scope) -> _NodeTest | None:
     return _value_test([Place(root) for root in roots], scope) if roots else None
 
 
-def _named(node: Node, name: str) -> Iterable[Node]:
-    return selected((Step("name", name),), node, Walk({}))
+def _named(node: Node, name: str, walk: Walk) -> Iterable[Node]:
+    return selected((Step("name", name),), node, walk)
 
 
 # type, profile, exists
@@ -186,16 +188,12 @@ def _has_profile(node: Node, canonical: str, scope: Scope, walk: Walk) -> bool |
         return None
     if not is_subtype(node.type, profile.structure["type"]):
         return False
-    # A target that is not at hand may have the profile: only its type is known.
-    return None if node.value is None and node.companion is None else not _has_fault(node, canonical, scope, walk)
-
-
-def _has_fault(node: Node, canonical: str, scope: Scope, walk: Walk) -> bool:
-    profile = scope.profiles.get(canonical)
-    assert profile is not None
-    is_resource = isinstance(node.value, dict) and "resourceType" in node.value
-    inner = walk.within_entry(node.value) if is_resource and node.value is not walk.holder else walk
-    return has_error(profile.findings(node.value, node.companion, inner))
+    if node.value is None and node.companion is None:
+        # A target that is not at hand may have the profile: only its type is known.
+        return None
+    if isinstance(node.value, dict) and "resourceType" in node.value and node.value is not walk.holder:
+        return fault_of(node.value, profile, walk.within_entry(node.value)) is None
+    return not has_error(profile.findings(node.value, node.companion, walk))
 
 
 def _exists(steps: tuple[Step, ...], defined: Sequence[Place]) -> Test:

@@ -15,7 +15,7 @@ from bhr_api.fhir.definitions import (
     is_type,
 )
 from bhr_api.fhir.profiles.bindings import compile_bindings
-from bhr_api.fhir.profiles.conformance import core_type
+from bhr_api.fhir.profiles.conformance import SIMPLE_QUANTITY, core_type
 from bhr_api.fhir.profiles.constraints import added_constraints, compile_constraints
 from bhr_api.fhir.profiles.discriminators import Test, slice_test
 from bhr_api.fhir.profiles.findings import (
@@ -194,7 +194,7 @@ def compile_own(
     checks += compile_bindings(element, code, scope, base, general)
     if code == "Reference":
         checks += compile_targets(element, scope, base, general)
-    checks += _profile_checks(element, code, scope, general)
+    checks += _profile_checks(element, code, scope, base, general)
     return checks
 
 
@@ -228,12 +228,16 @@ def _type_check(
 # Profiles of types
 
 
-def _profile_checks(element: Element, code: str, scope: Scope, general: Element | None) -> list[ItemCheck]:
+def _profile_checks(
+    element: Element, code: str, scope: Scope, base: ElementDefinition | None, general: Element | None
+) -> list[ItemCheck]:
     """The check against ElementDefinition.type.profile; extensions are checked wherever they stand (extensions.py)."""
     profiles = [profile for each in _codes_for(element, code) for profile in element.profiles_of(each)]
     if not profiles or any(core_type(profile) for profile in profiles):
         return []
     if general is not None and general.profiles_of(code) == profiles:
+        return []
+    if profiles == [SIMPLE_QUANTITY] and base and any(one.key == "sqty-1" for one in base.constraints):
         return []
     if code == "Extension" and all(_is_found_by_url(profile, scope) for profile in profiles):
         return []

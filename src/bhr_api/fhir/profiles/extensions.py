@@ -94,11 +94,8 @@ def _segment(segment: str, place: _Place) -> str:
     """The segment of the path as FHIRPath writes it: choices by type, `_birthDate` as the element itself."""
     name, bracket, index = segment.partition("[")
     plain = name.removeprefix("_")
-    if place.key in ("extension", "modifierExtension") and plain.startswith("value"):
-        known = json_names("Extension")
-    else:
-        type_name = _type_at(place)
-        known = json_names(type_name) if type_name else {}
+    type_name = _type_at(place)
+    known = json_names(type_name) if type_name else {}
     if plain not in known:
         return plain + bracket + index
     element, code = known[plain]

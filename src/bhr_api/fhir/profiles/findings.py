@@ -44,12 +44,17 @@ def has_error(findings: Iterable[Finding]) -> bool:
     return any(finding.severity == "error" for finding in findings)
 
 
+MAX_ISSUES = 1000
+
+
 def issues(findings: Iterable[Finding], resource: Resource) -> list[Issue]:
-    """The findings as issues of `resource`, each once."""
+    """The findings as issues of `resource`, each once and no more than `MAX_ISSUES`."""
     root = str(resource["resourceType"])
     told: dict[tuple[str, str, str, str], Issue] = {}
     for finding in findings:
         place = f"{root}.{finding.path}" if finding.path else root
         key = (finding.severity, finding.code, finding.sentence, place)
         told.setdefault(key, Issue(finding.severity, finding.code, finding.sentence, place))
+        if len(told) == MAX_ISSUES:
+            break
     return list(told.values())

@@ -4,19 +4,19 @@ FHIR R4, profiling.html and validation.html. The resources are valid R4 already 
 demands is not told again. What is checked, and as what it is told: docs/profiles.md.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
 from bhr_api.errors import Issue
 from bhr_api.fhir.definitions import Resource, is_subtype
-from bhr_api.fhir.profiles.conformance import Conformance
+from bhr_api.fhir.profiles.conformance import SIMPLE_QUANTITY, Conformance
 from bhr_api.fhir.profiles.elements import Content
 from bhr_api.fhir.profiles.extensions import extension_findings
 from bhr_api.fhir.profiles.findings import NOTHING, Finding, Findings, issues
 from bhr_api.fhir.profiles.scope import Profiles, Scope
 from bhr_api.fhir.profiles.snapshot import Element, tree_of
-from bhr_api.fhir.profiles.walk import Walk
+from bhr_api.fhir.profiles.walk import Walk, walk_of
 
 
 class Profile:
@@ -57,17 +57,36 @@ class Profile:
         if not is_subtype(actual, type_name):
             return [Finding("error", "structure", f"This is of type {actual}, but {self.name} is for {type_name}.")]
         run = (self.key, id(companion if value is None else value))
-        if run in walk.running:
+        if run in walk.run.running:
             return NOTHING
-        walk.running.add(run)
+        walk.run.running.add(run)
         try:
             return self._content.inner(value, companion, actual, walk)
         finally:
-            walk.running.discard(run)
+            walk.run.running.discard(run)
+
+
+# The one profile of R4 that R4's own elements are typed with. MoneyQuantity, the other, is Quantity by another name.
+_BUILT_IN: Mapping[str, Resource] = {
+    SIMPLE_QUANTITY: {
+        "url": SIMPLE_QUANTITY,
+        "title": "SimpleQuantity",
+        "type": "Quantity",
+        "snapshot": {
+            "element": [
+                {"id": "Quantity", "path": "Quantity"},
+                {"id": "Quantity.comparator", "path": "Quantity.comparator", "min": 0, "max": "0"},
+            ]
+        },
+    }
+}
 
 
 class LoadedProfiles:
-    """The profiles of a `Conformance`, each compiled once, when it is first asked for."""
+    """The profiles of a `Conformance`, each compiled once, when it is first asked for.
+
+    After other definitions are loaded, begin with a new one.
+    """
 
     def __init__(self, conformance: Conformance) -> None:
         self.conformance = conformance
@@ -78,7 +97,8 @@ class LoadedProfiles:
         if canonical not in self._compiled:
             structure = self.conformance.structure(canonical)
             has_snapshot = bool(structure and structure.get("snapshot", {}).get("element"))
-            self._compiled[canonical] = Profile(structure, self) if structure and has_snapshot else None
+            structure = structure if has_snapshot else _BUILT_IN.get(canonical.partition("|")[0])
+            self._compiled[canonical] = Profile(structure, self) if structure else None
         return self._compiled[canonical]
 
 
@@ -92,7 +112,7 @@ def compile_profile(structure: Resource, conformance: Conformance) -> Profile:
 
 def check_profiles(resource: Resource, profiles: Iterable[Profile]) -> list[Issue]:
     """What the profiles together say of a resource that is valid R4, each issue once."""
-    walk = Walk(resource)
+    walk = walk_of(resource)
     found: list[Finding] = []
     library: Profiles | None = None
     for profile in profiles:
@@ -105,4 +125,4 @@ def check_profiles(resource: Resource, profiles: Iterable[Profile]) -> list[Issu
 
 def check_extensions(resource: Resource, profiles: Profiles) -> list[Issue]:
     """What is to be said of the extensions of a resource for which no profile is asked."""
-    return issues(extension_findings(resource, profiles, Walk(resource)), resource)
+    return issues(extension_findings(resource, profiles, walk_of(resource)), resource)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bhr_api.fhir.definitions import ElementDefinition, Resource, is_subtype
 from bhr_api.fhir.profiles.conformance import core_type
-from bhr_api.fhir.profiles.findings import NOTHING, Finding, Findings, ItemCheck, has_error
+from bhr_api.fhir.profiles.findings import NOTHING, Finding, Findings, ItemCheck
 from bhr_api.fhir.profiles.scope import CompiledProfile, Scope
 from bhr_api.fhir.profiles.snapshot import Element
 from bhr_api.fhir.profiles.walk import Walk
@@ -68,8 +68,8 @@ def _targeted(
         if any(is_subtype(target["resourceType"], core_type(one) or "") for one in targets):
             return NOTHING
         known = [profile for profile in map(scope.profiles.get, profiles) if profile is not None]
-        inner = _walk_at(target, reference, walk)
-        faults = [conformance_fault(target, profile, inner) for profile in known]
+        inner = walk.at_target(reference, target)
+        faults = [fault_of(target, profile, inner) for profile in known]
         if len(known) < len(profiles) or None in faults:
             return NOTHING
         shown = f"The target {reference[:80]} conforms to none of {', '.join(targets)} {label}"
@@ -78,18 +78,21 @@ def _targeted(
     return check
 
 
-def _walk_at(target: Resource, reference: str, walk: Walk) -> Walk:
-    if reference == "#":
-        return Walk(walk.root, None, walk.bundle, walk.full_url, walk.running)
-    return walk.within_contained(target) if reference.startswith("#") else walk.within_entry(target)
+MAX_DEPTH = 16
+"""How many references are followed from one resource to the next; what lies further on is taken to conform."""
 
 
-def conformance_fault(resource: Resource, profile: CompiledProfile, walk: Walk) -> str | None:
-    """The first error of the resource against the profile, in a sentence; None if it conforms."""
-    if not is_subtype(resource["resourceType"], profile.structure["type"]):
-        return f"it is no {profile.structure['type']}."
-    findings = profile.findings(resource, None, walk)
-    if not has_error(findings):
-        return None
-    first = next(finding for finding in findings if finding.severity == "error")
-    return f"at {first.path or 'its root'}: {first.sentence}"
+def fault_of(resource: Resource, profile: CompiledProfile, walk: Walk) -> str | None:
+    """The first error of a resource against the profile, in a sentence; None if it conforms. `walk` is in the resource."""
+    key = (profile.key, id(resource))
+    verdicts = walk.run.verdicts
+    if key not in verdicts:
+        if len(walk.run.running) >= MAX_DEPTH:
+            return None
+        verdicts[key] = _first_error(profile.findings(resource, None, walk))
+    return verdicts[key]
+
+
+def _first_error(findings: Findings) -> str | None:
+    first = next((finding for finding in findings if finding.severity == "error"), None)
+    return None if first is None else f"at {first.path or 'its root'}: {first.sentence}"

@@ -14,6 +14,10 @@ class CompiledProfile(Protocol):
     """A profile that can be checked as part of another."""
 
     @property
+    def key(self) -> str:
+        """Its url and version."""
+
+    @property
     def structure(self) -> Resource:
         """The StructureDefinition."""
 

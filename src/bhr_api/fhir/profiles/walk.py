@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bhr_api.fhir.contained import by_id
 from bhr_api.fhir.definitions import Resource
@@ -10,20 +11,77 @@ from bhr_api.fhir.definitions import Resource
 _RESTFUL = re.compile(r"(.*/)?([A-Z][A-Za-z]+/[A-Za-z0-9\-.]{1,64})(?:/_history/[A-Za-z0-9\-.]{1,64})?", re.ASCII)
 
 
-@dataclass(slots=True)
-class Walk:
-    """The resource that the check is in.
+class Entries:
+    """The resources of a Bundle by fullUrl."""
 
-    `root` is the resource that stands alone, `resource` the contained one that the check is in, or None. `bundle` holds
-    the resources of the surrounding Bundle by fullUrl, `full_url` is that of `root` in it. `running` are the checks under
-    way, (profile, identity of the value), so that profiles which refer to one another come to an end.
+    def __init__(self, bundle: Resource) -> None:
+        filled = [entry for entry in bundle.get("entry", ()) if "fullUrl" in entry and "resource" in entry]
+        self.by_full_url: dict[str, Resource] = {entry["fullUrl"]: entry["resource"] for entry in filled}
+        self._full_urls: dict[int, str] = {id(entry["resource"]): entry["fullUrl"] for entry in filled}
+
+    def full_url_of(self, resource: Resource) -> str:
+        """The fullUrl of this very resource, "" if it has none."""
+        return self._full_urls.get(id(resource), "")
+
+
+class Standing:
+    """A resource that stands alone, at the top or in an entry, with what its references can reach.
+
+    `around` are the entries of the Bundle that it is in, `full_url` is its own among them.
     """
 
-    root: Resource
-    resource: Resource | None = None
-    bundle: Mapping[str, Resource] = field(default_factory=dict)
-    full_url: str = ""
+    def __init__(self, resource: Resource, around: Entries | None = None, full_url: str = "") -> None:
+        self.resource = resource
+        self.around = around
+        self.full_url = full_url
+
+    @cached_property
+    def contained(self) -> Mapping[str, Resource]:
+        """Its contained resources by id."""
+        return by_id(self.resource)
+
+    @cached_property
+    def entries(self) -> Entries | None:
+        """Its own entries if it is a Bundle, else those of the Bundle that it is in."""
+        return Entries(self.resource) if self.resource.get("resourceType") == "Bundle" else self.around
+
+    def resolve(self, reference: str) -> Resource | None:
+        """The resource that a literal reference names, if it is contained or in the same Bundle."""
+        if reference.startswith("#"):
+            return self.contained.get(reference[1:]) if len(reference) > 1 else self.resource
+        if self.entries is None:
+            return None
+        match = _RESTFUL.fullmatch(reference)
+        if match is None:
+            return self.entries.by_full_url.get(reference)
+        # bundle.html#references: a relative reference is completed from the fullUrl of the entry it stands in.
+        own = None if match[1] else _RESTFUL.fullmatch(self.full_url)
+        base = match[1] or (own[1] if own else None)
+        return self.entries.by_full_url.get(f"{base}{match[2]}") if base else None
+
+
+@dataclass(slots=True)
+class Run:
+    """What all steps of one check share.
+
+    `running` are the checks under way, (profile, identity of the value); `verdicts` say of resources that were referred
+    to what is wrong with them, so that each is checked once however many references lead to it.
+    """
+
     running: set[tuple[str, int]] = field(default_factory=set)
+    verdicts: dict[tuple[str, int], str | None] = field(default_factory=dict)
+
+
+class Walk:
+    """The resource that the check is in: `root` stands alone, `resource` is the contained one in it, or None."""
+
+    __slots__ = ("resource", "root", "run", "standing")
+
+    def __init__(self, standing: Standing, resource: Resource | None = None, run: Run | None = None) -> None:
+        self.standing = standing
+        self.root = standing.resource
+        self.resource = resource
+        self.run = run or Run()
 
     @property
     def holder(self) -> Resource:
@@ -32,36 +90,25 @@ class Walk:
 
     def within_contained(self, resource: Resource) -> "Walk":
         """The walk in a contained resource."""
-        return Walk(self.root, resource, self.bundle, self.full_url, self.running)
+        return Walk(self.standing, resource, self.run)
 
     def within_entry(self, resource: Resource) -> "Walk":
-        """The walk in the resource of an entry or a parameter of `root`."""
-        bundle = resources_by_full_url(self.root) or self.bundle
-        full_url = next((url for url, one in bundle.items() if one is resource), "")
-        return Walk(resource, None, bundle, full_url, self.running)
+        """The walk in the resource of an entry or a parameter, or of another entry of the same Bundle."""
+        entries = self.standing.entries
+        full_url = entries.full_url_of(resource) if entries else ""
+        return Walk(Standing(resource, entries, full_url), None, self.run)
+
+    def at_target(self, reference: str, target: Resource) -> "Walk":
+        """The walk in the resource to which `reference` was resolved."""
+        if reference == "#":
+            return Walk(self.standing, None, self.run)
+        return self.within_contained(target) if reference.startswith("#") else self.within_entry(target)
 
     def resolve(self, reference: str) -> Resource | None:
-        """The resource that a literal reference names, if it is contained or an entry of the same Bundle."""
-        if reference.startswith("#"):
-            return by_id(self.root).get(reference[1:]) if len(reference) > 1 else self.root
-        if not self.bundle and "entry" in self.root:
-            return self.within_entry(self.root).resolve(reference)
-        if not self.bundle:
-            return None
-        match = _RESTFUL.fullmatch(reference)
-        if match is None or match[1]:
-            return self.bundle.get(match[1] + match[2] if match else reference)
-        # bundle.html#references: a relative reference is completed from the fullUrl of the entry it stands in.
-        base = _RESTFUL.fullmatch(self.full_url)
-        return self.bundle.get(f"{base[1]}{match[2]}") if base and base[1] else None
+        """The resource that a literal reference names, if it is contained or in the same Bundle."""
+        return self.standing.resolve(reference)
 
 
-def resources_by_full_url(bundle: Resource) -> Mapping[str, Resource]:
-    """The resources of a Bundle's entries that have a fullUrl; empty for what is no Bundle."""
-    if bundle.get("resourceType") != "Bundle":
-        return {}
-    return {
-        entry["fullUrl"]: entry["resource"]
-        for entry in bundle.get("entry", ())
-        if "fullUrl" in entry and "resource" in entry
-    }
+def walk_of(resource: Resource) -> Walk:
+    """The walk that starts at a resource."""
+    return Walk(Standing(resource))

@@ -53,6 +53,11 @@ _ADD = """
 INSERT INTO package (name, version, sort_key, title, dependencies, digest, added_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
 
+_ADD_RESOURCE = f"""
+INSERT INTO package_resource (package, package_version, {", ".join(Definition._fields)}, sort_key)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+"""
+
 _KEY = "r.package, r.package_version, r.resource_type, r.url, r.version"
 _NEWEST_FIRST = "r.sort_key DESC, r.version DESC, p.sort_key DESC, r.package, r.package_version"
 _OF_PACKAGE = "package_resource r JOIN package p ON p.name = r.package AND p.version = r.package_version"
@@ -111,10 +116,9 @@ async def add(connection: Connection, package: Package, now: datetime) -> None:
     await connection.execute(
         _ADD, package.name, package.version, order, package.title, dependencies, package.digest, now
     )
-    await connection.copy_records_to_table(
-        "package_resource",
-        columns=("package", "package_version", *Definition._fields, "sort_key"),
-        records=[(package.name, package.version, *each, version_order(each.version)) for each in package.definitions],
+    await connection.executemany(
+        _ADD_RESOURCE,
+        [(package.name, package.version, *each, version_order(each.version)) for each in package.definitions],
     )
 
 

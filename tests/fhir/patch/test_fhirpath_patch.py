@@ -1,5 +1,6 @@
 from copy import deepcopy
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -628,3 +629,10 @@ def test_nesting_without_end_is_refused() -> None:
     operations = [deeper("Questionnaire" + ".item" * depth) for depth in range(21, 60)]
     error = refusal(lambda: apply_patch(questionnaire, patch_of(*operations)))
     assert (error.status, error.issues[0].code) == (422, "too-costly")
+
+
+def test_the_functions_that_a_path_may_have_are_documented() -> None:
+    error = refusal(lambda: apply_patch(patient(), patch_of(operation("delete", "Patient.descendants()"))))
+    listed = error.issues[0].diagnostics.partition("these are: ")[2].rstrip(".").split(", ")
+    page = (Path(__file__).parents[3] / "docs" / "patch.md").read_text().partition("A path may have the functions `")[2]
+    assert page.partition("`")[0].split() == listed

@@ -8,7 +8,7 @@ from bhr_api.errors import Issue
 from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.patch.element_paths import ElementPath
 from bhr_api.fhir.patch.given_values import Fit, Given, fitted, given_in, present
-from bhr_api.fhir.patch.located_resource import Home, LocatedResource, children_of
+from bhr_api.fhir.patch.located_resource import Home, LocatedResource, object_of
 from bhr_api.fhir.patch.refusals import (
     KeptElements,
     inapplicable,
@@ -167,7 +167,7 @@ def _add(located: LocatedResource, operation: _Operation) -> None:
     node = _required(operation.path.node_in(located), operation)
     given = operation.value
     fit = fitted(given, node.type, operation.name)
-    holder = children_of(node)
+    holder = object_of(node)
     if fit.element.max == 1 and present(holder, node.type, fit.element.name):
         raise inapplicable(f"{shown(operation.name)} is there already; use replace.", operation.place, "conflict")
     _refuse_deep(located, holder, fit, operation)

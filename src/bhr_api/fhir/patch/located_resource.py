@@ -89,7 +89,7 @@ class LocatedResource:
 
     def home_of(self, node: Node) -> Home | None:
         """Where the node stands; None for the resource itself and for what is not part of it."""
-        return self._homes.get(id(children_of(node)))
+        return self._homes.get(id(object_of(node)))
 
     def levels_above(self, holder: Resource) -> int:
         """In how many objects and arrays the properties of `holder` stand."""
@@ -222,7 +222,7 @@ class LocatedResource:
         return child
 
 
-def children_of(node: Node) -> Any:
+def object_of(node: Node) -> Any:
     """The object that has the children of a node: the value, or what stands beside a primitive."""
     return node.value if isinstance(node.value, dict) else node.companion
 

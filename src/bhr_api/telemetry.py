@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from functools import cache
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -35,9 +36,16 @@ class _LibraryLog(logging.Handler):
 
 def observe_request(interaction: str, resource_type: str, status: int, seconds: float) -> None:
     """Count one FHIR request."""
+    requests, durations = _observed(interaction, resource_type, status // 100)
+    requests.inc()
+    durations.observe(seconds)
+
+
+# To look up what has labels takes the library a lock and longer than to count. There are as many as the metrics have lines.
+@cache
+def _observed(interaction: str, resource_type: str, status_class: int) -> tuple[Counter, Histogram]:
     name = interaction or "refused"
-    REQUESTS.labels(name, resource_type, f"{status // 100}xx").inc()
-    DURATIONS.labels(name).observe(seconds)
+    return REQUESTS.labels(name, resource_type, f"{status_class}xx"), DURATIONS.labels(name)
 
 
 def observe_pool(connections: int, idle: int, busy_seconds: float) -> None:

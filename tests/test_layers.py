@@ -26,6 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "search": WORDS | {"store"},
     "sql_on_fhir": WORDS | {"store", "search"},
     **dict.fromkeys(ACTS, WORDS | RULES | DATA),
+    # Operations are made of interactions (docs/decisions/0006-operations.md).
+    "operations": WORDS | RULES | DATA | {"interactions"},
     "routers": WORDS | RULES | DATA | ACTS,
 }  # app, cli, worker, settings and telemetry are doors: they may import anything.
 

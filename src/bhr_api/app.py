@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_asyn
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.authorization_audit import audit_into_table
+from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.tenants import TenantRegistry
+from bhr_api.operations import OPERATIONS
 from bhr_api.rest import rest_application
 from bhr_api.routers.cross_origin import CrossOrigin, RegisteredOrigins
 from bhr_api.routers.discovery import PATH as DISCOVERY_PATH
@@ -101,6 +103,7 @@ class Application:
             issuer=settings.issuer,
             limits=Limits(settings.body_limit, settings.bundle_limit, settings.request_timeout_seconds),
             lenient=settings.lenient,
+            operations=Operations(OPERATIONS),
             observe=observe_request,
         )
         audit.start()

@@ -120,6 +120,12 @@ def test_a_search_carries_its_query() -> None:
     assert event["action"] == "E"
 
 
+def test_a_history_of_the_whole_server_has_no_query_to_carry() -> None:
+    event = rendered(interaction="history-system", resource_type=None, resource_id=None, version=None, query="")
+    assert not any("query" in entity for entity in event["entity"])
+    assert validate(event) == []
+
+
 def test_the_authorization_server_s_reason_is_no_query() -> None:
     event = rendered(
         interaction="oauth-refuse", status=401, resource_type=None, resource_id=None, query="invalid_client: x"

@@ -190,7 +190,8 @@ def _entities(event: AuditEvent, patient_ids: Mapping[int, str]) -> list[dict[st
         for token in event.patients
         if event.resource_type != "Patient" or patient_ids.get(token) != event.resource_id
     ]
-    if event.query is not None and not _is_authorization(event):
+    # A search of the whole server without parameters leaves nothing to write down.
+    if event.query is not None and (event.query or event.resource_type) and not _is_authorization(event):
         found.append(_query_entity(event))
     elif event.resource_type and not event.resource_id:
         found.append({"type": Coded(RESOURCE_TYPE, event.resource_type, event.resource_type).json()})

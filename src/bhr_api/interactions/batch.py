@@ -8,10 +8,10 @@ from bhr_api.errors import InvalidResourceError, MalformedRequestError, RefusalE
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.validation import validate
-from bhr_api.interactions.bundle_entries import LARGE_BYTES, outcome_result, parse_entry, response_bundle
+from bhr_api.interactions.bundle_entries import LARGE_BYTES, outcome_result, parse_entry, response_bundle, shown
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.perform import WRITES, perform
-from bhr_api.interactions.results import Result, shown
+from bhr_api.interactions.results import Result
 from bhr_api.interactions.transaction import transaction
 
 _Sent = TypeVar("_Sent")

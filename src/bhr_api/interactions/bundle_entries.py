@@ -9,6 +9,7 @@ from bhr_api.fhir import json_text
 from bhr_api.fhir.bundles import quoted
 from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import Resource
+from bhr_api.interactions.context import Context
 from bhr_api.interactions.requests import Request, parse_request
 from bhr_api.interactions.results import Result
 
@@ -104,3 +105,10 @@ def _response_entry(base_url: str, result: Result) -> bytes:
 def outcome_result(status: int, outcome: Resource) -> Result:
     """The result of an entry that was refused."""
     return Result(status, json_text.dumps(outcome))
+
+
+def shown(context: Context, result: Result) -> Result:
+    """The result of a write inside a bundle: without its resource for who wants none or may not read it."""
+    if context.minimal or not context.caller.may("r", result.resource_type):
+        result.body = None
+    return result

@@ -3,7 +3,7 @@
 It names nothing that the server does not do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -11,7 +11,9 @@ from bhr_api import __version__
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource
 from bhr_api.interactions.audit_parameters import SERVED_PARAMETERS
-from bhr_api.interactions.write import SERVER_WRITTEN
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.offered import Operation, Operations
+from bhr_api.interactions.read import SERVER_WRITTEN
 from bhr_api.search.parameters import Parameter, parameters_of
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
@@ -20,7 +22,7 @@ _WRITING = ("create", "update", "delete")
 
 
 @cache
-def capability_statement(base_url: str, issuer: str) -> bytes:
+def capability_statement(base_url: str, issuer: str, operations: Operations[Context]) -> bytes:
     """The CapabilityStatement of the server at `base_url`, whose OAuth endpoints are under `issuer`, as JSON."""
     statement: Resource = {
         "resourceType": "CapabilityStatement",
@@ -40,8 +42,9 @@ def capability_statement(base_url: str, issuer: str) -> bytes:
             {
                 "mode": "server",
                 "security": _security(issuer),
-                "resource": [_resource(name) for name in RESOURCE_TYPES],
+                "resource": [_resource(name, operations) for name in RESOURCE_TYPES],
                 "interaction": [{"code": code} for code in ("transaction", "batch", "history-system")],
+                **_operations([operation for operation in operations.all if "system" in operation.levels]),
             }
         ],
     }
@@ -107,7 +110,12 @@ def _reverse_includes() -> dict[str, list[str]]:
     return found
 
 
-def _resource(name: str) -> dict[str, Any]:
+def _operations(offered: Sequence[Operation[Context]]) -> dict[str, Any]:
+    described = [{"name": operation.name, "definition": operation.url} for operation in offered]
+    return {"operation": described} if described else {}
+
+
+def _resource(name: str, operations: Operations[Context]) -> dict[str, Any]:
     interactions = ("read", "search-type") if name in SERVER_WRITTEN else (*_READING, *_WRITING)
     described: dict[str, Any] = {
         "type": name,
@@ -129,4 +137,5 @@ def _resource(name: str) -> dict[str, Any]:
             "referencePolicy": ["literal", "local"],
         }
     includes = {"searchInclude": includes_of(name), "searchRevInclude": reverse_includes_of(name)}
-    return described | {member: values for member, values in includes.items() if values}
+    own = _operations([operation for operation in operations.all if operation.is_of(name)])
+    return described | {member: values for member, values in includes.items() if values} | own

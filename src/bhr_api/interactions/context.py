@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bhr_api.access import Caller
+from bhr_api.interactions.offered import Operations
 from bhr_api.search.cursor import CursorSeal
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
@@ -51,6 +52,7 @@ class Context:
     lenient: bool = False
     minimal: bool = False
     held: Connection | None = None
+    operations: Operations["Context"] = field(default_factory=Operations)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -6,8 +6,8 @@ from bhr_api.interactions.conditional import criteria_of, find, in_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import read, require
 from bhr_api.interactions.requests import Parameters, Request, parse_parameters
-from bhr_api.interactions.results import Result, of_version, of_write
-from bhr_api.interactions.write import Change, Stored, apply, new_id, parse_resource
+from bhr_api.interactions.results import Result, of_version
+from bhr_api.interactions.write import Change, Stored, apply, new_id, of_write, parse_resource
 from bhr_api.store.database import Connection
 
 

@@ -4,8 +4,8 @@ from bhr_api.interactions.conditional import find, in_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Request
-from bhr_api.interactions.results import Result, of_write
-from bhr_api.interactions.write import Change, Stored, apply
+from bhr_api.interactions.results import Result
+from bhr_api.interactions.write import Change, Stored, apply, of_write
 from bhr_api.store.database import Connection
 
 

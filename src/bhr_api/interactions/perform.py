@@ -33,6 +33,10 @@ async def _vread(context: Context, request: Request) -> Result:
     return of_version(await vread(context, request.resource_type, request.id, request.version_id))
 
 
+async def _operate(context: Context, request: Request) -> Result:
+    return await context.operations.perform(context, request)
+
+
 _READING: Mapping[str, Interaction] = {
     "read": _read,
     "vread": _vread,
@@ -41,6 +45,7 @@ _READING: Mapping[str, Interaction] = {
     "history-instance": history,
     "history-type": history,
     "history-system": history,
+    "operation": _operate,
 }
 _WRITING: Mapping[str, Interaction] = {
     "create": create,

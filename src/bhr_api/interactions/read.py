@@ -6,9 +6,14 @@ from bhr_api.interactions.context import Context
 from bhr_api.store import versions
 from bhr_api.store.versions import StoredVersion
 
+# The server's own record: readable with a scope, writable by nobody.
+SERVER_WRITTEN = frozenset({"AuditEvent"})
+
 
 def require(context: Context, letter: str, resource_type: str, interaction: str) -> None:
     """Refuse the caller who has no scope for the interaction on the type. Raises ForbiddenError."""
+    if letter in "cud" and resource_type in SERVER_WRITTEN:
+        raise ForbiddenError(f"{resource_type} is written by the server alone.")
     if not context.caller.may(letter, resource_type):  # type: ignore[arg-type]
         raise ForbiddenError(
             f"The token has no scope for {interaction} on {resource_type}; it needs one with {letter!r},"

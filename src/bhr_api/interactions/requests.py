@@ -24,14 +24,17 @@ Parameters = Sequence[tuple[str, str]]
 class Request:
     """One interaction as it was asked for.
 
-    `interaction` is the restful-interaction code, with `conditional-` before it where the address is a search. Header
-    values are the bare versions and criteria. `body` is the JSON text, `resource` its parsed form where a bundle has it.
+    `interaction` is the restful-interaction code, with `conditional-` before it where the address is a search; `operation` is
+    the name of a named operation, without its dollar sign. Header values are the bare versions and criteria. `body` is the
+    JSON text, `resource` its parsed form where a bundle has it.
     """
 
     interaction: str
     resource_type: str = ""
     id: str = ""
     version_id: str = ""
+    operation: str = ""
+    is_post: bool = False
     parameters: Parameters = ()
     if_match: str | None = None
     if_none_match: str | None = None
@@ -42,6 +45,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+_OPERATION = {"GET": "operation", "POST": "operation"}
 # What each shape of path takes; HEAD goes wherever GET goes.
 _SYSTEM = {"POST": "transaction"}
 _TYPE = {
@@ -62,6 +66,8 @@ def parse_request(method: str, path: str, query: str) -> Request:
     if parts and parts[-1] == "":
         parts.pop()
     parameters = parse_parameters(query)
+    if parts and parts[-1].startswith("$"):
+        return _operation(method, parts, parameters)
     match parts:
         case []:
             return Request(_offered(method, _SYSTEM), parameters=parameters)
@@ -70,8 +76,7 @@ def parse_request(method: str, path: str, query: str) -> Request:
         case ["_history"]:
             return Request(_offered(method, {"GET": "history-system"}), parameters=parameters)
     resource_type, *rest = parts
-    if resource_type not in RESOURCE_TYPE_NUMBERS:
-        raise UnknownTypeError(f"{resource_type[:64]!r} is no R4 resource type (names are case-sensitive).")
+    _refuse_unknown_type(resource_type)
     match rest:
         case []:
             return Request(_offered(method, _TYPE), resource_type, parameters=parameters)
@@ -85,11 +90,31 @@ def parse_request(method: str, path: str, query: str) -> Request:
             allowed = {"GET": "history-instance"}
             return Request(_offered(method, allowed), resource_type, _checked(id), parameters=parameters)
         case [id, "_history", version_id]:
-            return Request(_offered(method, {"GET": "vread"}), resource_type, _checked(id), version_id, parameters)
+            interaction = _offered(method, {"GET": "vread"})
+            return Request(interaction, resource_type, _checked(id), version_id, parameters=parameters)
         case [id, compartment_type] if resource_type == "Patient" and compartment_type in RESOURCE_TYPE_NUMBERS:
             interaction = _offered(method, {"GET": "search-compartment"})
             return Request(interaction, compartment_type, _checked(id), parameters=parameters)
     raise NotFoundError(f"There is nothing at {path[:200]!r}.")
+
+
+def _operation(method: str, parts: Sequence[str], parameters: Parameters) -> Request:
+    """operations.html#request: `$name` of the system, of a type or of an instance."""
+    *place, name = parts
+    request = Request(_offered(method, _OPERATION), operation=name[1:], is_post=method == "POST", parameters=parameters)
+    if len(place) > 2:
+        raise NotFoundError(f"There is no operation at {'/'.join(parts)[:200]!r}.")
+    if place:
+        request.resource_type = place[0]
+        _refuse_unknown_type(place[0])
+    if len(place) == 2:
+        request.id = _checked(place[1])
+    return request
+
+
+def _refuse_unknown_type(name: str) -> None:
+    if name not in RESOURCE_TYPE_NUMBERS:
+        raise UnknownTypeError(f"{name[:64]!r} is no R4 resource type (names are case-sensitive).")
 
 
 def _offered(method: str, offered: Mapping[str, str]) -> str:

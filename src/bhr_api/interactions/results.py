@@ -5,8 +5,6 @@ from datetime import datetime
 
 from bhr_api.errors import Issue
 from bhr_api.fhir.definitions import RESOURCE_TYPES
-from bhr_api.interactions.context import Context
-from bhr_api.interactions.write import Stored
 from bhr_api.store.versions import StoredVersion
 
 
@@ -35,17 +33,3 @@ class Result:
 def of_version(found: StoredVersion) -> Result:
     """The result of a read."""
     return Result(200, found.body, RESOURCE_TYPES[found.resource_type - 1], found.id, found.version, found.last_updated)
-
-
-def shown(context: Context, result: Result) -> Result:
-    """The result of a write inside a bundle: without its resource for who wants none or may not read it."""
-    if context.minimal or not context.caller.may("r", result.resource_type):
-        result.body = None
-    return result
-
-
-def of_write(stored: Stored) -> Result:
-    """The result of a create, update or delete."""
-    status = 201 if stored.created else 200 if stored.body is not None else 204
-    location = f"{stored.resource_type}/{stored.id}/_history/{stored.version}" if stored.body is not None else None
-    return Result(status, stored.body, stored.resource_type, stored.id, stored.version, stored.last_updated, location)

@@ -11,7 +11,7 @@ from bhr_api.errors import InvalidResourceError, Issue, MalformedRequestError, R
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.validation import validate
-from bhr_api.interactions.bundle_entries import LARGE_BYTES, Entry, parse_entries, response_bundle
+from bhr_api.interactions.bundle_entries import LARGE_BYTES, Entry, parse_entries, response_bundle, shown
 from bhr_api.interactions.bundle_references import Identities, conditional_references, rewrite
 from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction, lock_criteria
 from bhr_api.interactions.context import Context
@@ -19,9 +19,9 @@ from bhr_api.interactions.create import existing
 from bhr_api.interactions.perform import perform_reading
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Parameters, parse_parameters
-from bhr_api.interactions.results import Result, of_write, shown
+from bhr_api.interactions.results import Result
 from bhr_api.interactions.update import conditional_change, require_same_id
-from bhr_api.interactions.write import Change, apply, new_id
+from bhr_api.interactions.write import Change, apply, new_id, of_write
 from bhr_api.store.database import Connection
 
 _LETTERS = {

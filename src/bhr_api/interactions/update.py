@@ -6,8 +6,8 @@ from bhr_api.interactions.conditional import find, in_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Request
-from bhr_api.interactions.results import Result, of_write
-from bhr_api.interactions.write import Change, Stored, apply, new_id, parse_resource
+from bhr_api.interactions.results import Result
+from bhr_api.interactions.write import Change, Stored, apply, new_id, of_write, parse_resource
 from bhr_api.store.database import Connection
 
 

@@ -28,6 +28,7 @@ from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.placing import place
 from bhr_api.interactions.read import not_found, require
+from bhr_api.interactions.results import Result
 from bhr_api.resources import HOOKS
 from bhr_api.search.extract import INDEX_GENERATION, index_entry
 from bhr_api.store import audit, versions
@@ -36,9 +37,6 @@ from bhr_api.store.versions import PUT, CurrentRow, Key, NewVersion, Tombstone
 
 # Entries of a large bundle between which other requests get their turn.
 GIVE_WAY_EVERY = 20
-
-# The server's own record: readable with a scope, writable by nobody.
-SERVER_WRITTEN = frozenset({"AuditEvent"})
 
 
 @dataclass(slots=True)
@@ -74,6 +72,13 @@ class Stored:
     last_updated: datetime | None
     body: bytes | None
     created: bool
+
+
+def of_write(stored: Stored) -> Result:
+    """The result of a create, update or delete."""
+    status = 201 if stored.created else 200 if stored.body is not None else 204
+    location = f"{stored.resource_type}/{stored.id}/_history/{stored.version}" if stored.body is not None else None
+    return Result(status, stored.body, stored.resource_type, stored.id, stored.version, stored.last_updated, location)
 
 
 def new_id() -> str:
@@ -146,8 +151,6 @@ class _Plan:
 def _require_scope(context: Context, change: Change) -> None:
     letter = {"create": "c", "update": "u", "delete": "d"}[change.kind]
     require(context, letter, change.resource_type, change.kind)
-    if change.resource_type in SERVER_WRITTEN:
-        raise ForbiddenError(f"{change.resource_type} is written by the server alone.")
 
 
 def _plan(

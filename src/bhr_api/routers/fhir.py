@@ -17,6 +17,7 @@ from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_entries import version_of
 from bhr_api.interactions.capabilities import capability_statement
 from bhr_api.interactions.context import Context, Origin
+from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.perform import WRITES, perform
 from bhr_api.interactions.requests import Request, parse_parameters, parse_request, refuse_too_many
 from bhr_api.interactions.results import Result
@@ -76,6 +77,7 @@ class FHIRApplication:
     issuer: str
     limits: Limits
     lenient: bool
+    operations: Operations[Context]
     observe: Callable[[str, str, int, float], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,6 +128,7 @@ class FHIRApplication:
             origin=Origin(request_id, _source(scope)),
             minimal=prefers.get("return") == "minimal",
             lenient=prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict"),
+            operations=self.operations,
         )
         await self._take_body(scope, receive, headers, request)
         exchange.has_unread_body = False
@@ -153,7 +156,9 @@ class FHIRApplication:
     async def _take_body(self, scope: Scope, receive: Receive, headers: Headers, request: Request) -> None:
         """Read the body where the interaction has one, within its limits of size and time."""
         is_search = scope["method"] == "POST" and request.interaction == "search-type"
-        if request.interaction not in _WITH_BODY and not is_search:
+        # An operation without parameters may be asked for by a POST of nothing.
+        is_operation = request.interaction == "operation" and request.is_post and headers.announces_body()
+        if request.interaction not in _WITH_BODY and not is_search and not is_operation:
             return
         (require_form_body if is_search else require_json_body)(headers)
         limit = self.limits.bundle_bytes if request.interaction == "transaction" else self.limits.body_bytes
@@ -175,7 +180,7 @@ class FHIRApplication:
         exchange.interaction = "capabilities"
         parameters = dict(parse_parameters(query))
         require_json_answer(headers, parameters.get("_format"))
-        body = capability_statement(self.base_url, self.issuer)
+        body = capability_statement(self.base_url, self.issuer, self.operations)
         if parameters.get("_pretty") == "true":
             body = pretty(body)
         response_headers = [(b"access-control-allow-origin", b"*"), (b"x-request-id", request_id.encode())]

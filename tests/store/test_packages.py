@@ -13,6 +13,7 @@ from bhr_api.errors import OverloadedError
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.packages import Package, read_package
+from bhr_api.fhir.terminology.library import TerminologySource
 from bhr_api.interactions.definitions import Definitions, DefinitionsRegistry
 from bhr_api.store import packages
 from bhr_api.store.database import Database
@@ -156,6 +157,29 @@ def test_the_generation_is_another_after_each_change_and_the_same_for_the_same_p
     assert generation(dsn) not in words
 
 
+def test_who_loads_waits_for_whoever_loads_now(dsn: str) -> None:
+    async def work(connection: asyncpg.Connection) -> list[str]:
+        told: list[str] = []
+
+        async def second(other: asyncpg.Connection) -> None:
+            async with other.transaction():
+                await packages.lock(other)
+                told.append(await packages.generation(other))
+
+        other = await asyncpg.connect(dsn)
+        async with connection.transaction():
+            await packages.lock(connection)
+            waiting = asyncio.create_task(second(other))
+            await asyncio.wait([waiting], timeout=0.2)
+            assert not told
+            await packages.add(connection, guide("a", "1", profile("patient")), NOW)
+        await waiting
+        await other.close()
+        return told
+
+    assert on_database(dsn, work) == [generation(dsn)]
+
+
 # What a worker has at hand
 
 
@@ -206,7 +230,9 @@ def test_each_kind_is_found_by_its_own_question(dsn: str) -> None:
     add(dsn, guide("a", "1", *given))
     urls = [each["url"] for each in given]
     found = in_worker(dsn, lambda registry: registry.load([f"{url}|1.0.0" for url in urls], nothing))
-    for ask, own in zip((found.structure, found.value_set, found.code_system), given, strict=True):
+    # What terminology asks is answered by this, as mypy sees.
+    source: TerminologySource = found
+    for ask, own in zip((found.structure, source.value_set, source.code_system), given, strict=True):
         assert [ask(f"{url}|1.0.0") for url in urls] == [own if url == own["url"] else None for url in urls]
 
 

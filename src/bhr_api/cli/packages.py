@@ -136,7 +136,7 @@ async def _remove(dsn: str, name: str, version: str) -> list[Loaded]:
         await packages.lock(connection)
         if not await packages.remove(connection, name, version):
             there = [f"{row.name}@{row.version}" for row in await packages.all_packages(connection)]
-            raise CommandError(f"No package {name}@{version} is loaded; there is {', '.join(there) or 'none'}.")
+            raise CommandError(f"No such package is loaded; those that are: {', '.join(there) or 'none'}.")
         await _keep_events(connection, database, "package-remove", {(name, version)})
         return await packages.all_packages(connection)
 

@@ -19,7 +19,7 @@ from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource, elements_of
 
 MAX_UNPACKED_BYTES = 200_000_000
 MAX_FILES = 50_000
-# Each file is parsed as a whole, and hostile JSON can take ten times its text in memory.
+# Each file is parsed as a whole, and hostile JSON can take twenty times its text in memory.
 MAX_FILE_BYTES = 50_000_000
 _PIECE = 65_536
 MAX_URL_LENGTH = 1_000

@@ -6,7 +6,7 @@ Discriminators of types value, pattern, exists, type and profile. A slice withou
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from bhr_api.fhir.definitions import Resource, is_subtype
+from bhr_api.fhir.definitions import Resource, is_resource_type, is_subtype
 from bhr_api.fhir.profiles.bindings import membership_test
 from bhr_api.fhir.profiles.conformance import core_type
 from bhr_api.fhir.profiles.findings import has_error
@@ -95,8 +95,18 @@ def _test(kind: str, path: str, one: Element, scope: Scope) -> Test:
 
 
 def _of_own_type(one: Element) -> Test:
-    codes = one.type_codes
-    return lambda _value, _companion, code, _walk: code in codes or any(is_subtype(code, each) for each in codes)
+    return lambda _value, _companion, code, _walk: takes(one, code)
+
+
+def takes(element: Element, code: str) -> bool:
+    """Whether the element may have this type. A type stands for those that specialize it among resources only.
+
+    A choice of string has no code, and one of Quantity no Age: their properties are others.
+    """
+    codes = element.type_codes
+    if code in codes or not codes:
+        return True
+    return is_resource_type(code) and any(is_subtype(code, each) for each in codes)
 
 
 def _at(steps: tuple[Step, ...], test: _NodeTest | None) -> Test:

@@ -17,7 +17,7 @@ from bhr_api.fhir.definitions import (
 from bhr_api.fhir.profiles.bindings import compile_bindings
 from bhr_api.fhir.profiles.conformance import SIMPLE_QUANTITY, core_type
 from bhr_api.fhir.profiles.constraints import added_constraints, compile_constraints
-from bhr_api.fhir.profiles.discriminators import Test, slice_test
+from bhr_api.fhir.profiles.discriminators import Test, slice_test, takes
 from bhr_api.fhir.profiles.findings import (
     NOTHING,
     Finding,
@@ -76,11 +76,12 @@ def _member(
     content = None if _says_nothing(element, base, scope, general) else Content(element, base, scope, general)
     if not (least or most is not None or group or content):
         return None
-    return _checked(element, reader_of(base, type_name), scope, least, most, content, group)
+    return _checked(element, base, reader_of(base, type_name), scope, least, most, content, group)
 
 
 def _checked(
     element: Element,
+    base: ElementDefinition,
     read: Reader,
     scope: Scope,
     least: int,
@@ -109,7 +110,8 @@ def _checked(
         if content is not None:
             for item in items:
                 found += content(item, walk)
-        if group is not None:
+        # A value of a type that the element does not have is told as that, not as missing from the slices too.
+        if group is not None and not (base.is_choice and not takes(element, items[0][3])):
             found += group(items, walk)
         return found
 
@@ -216,12 +218,12 @@ def _type_check(
     element: Element, base: ElementDefinition, code: str, scope: Scope, general: Element | None
 ) -> ItemCheck | None:
     """The finding that this type is not among those of the element; None if it is."""
-    codes = element.type_codes
-    if not (base.is_choice or is_resource_type(base.types[0])) or any(is_subtype(code, each) for each in codes):
+    if not (base.is_choice or is_resource_type(base.types[0])) or takes(element, code):
         return None
-    if general is not None and code not in general.type_codes:
+    if general is not None and not takes(general, code):
         return lambda _value, _companion, _walk: NOTHING
-    sentence = f"{element.name} is of type {code}, but must be {', '.join(sorted(codes))} {scope.label(element)}."
+    wanted = ", ".join(sorted(element.type_codes))
+    sentence = f"{element.name} is of type {code}, but must be {wanted} {scope.label(element)}."
     return lambda _value, _companion, _walk: [Finding("error", "structure", sentence)]
 
 

@@ -7,7 +7,7 @@ from functools import cache
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 REQUESTS = Counter(
     "bhr_requests_total",
@@ -62,6 +62,11 @@ def metrics() -> tuple[bytes, str]:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+def forget_worker(process_id: int) -> None:
+    """A worker has ended: what it had counted stays, the connections that it had open do not."""
+    mark_process_dead(process_id)  # type: ignore[no-untyped-call]
 
 
 def configure_logging(format: str) -> None:

@@ -17,7 +17,7 @@ from bhr_api.bounded_protocol import BoundedHttpProtocol
 from bhr_api.settings import Settings
 from bhr_api.shared_directory import shared_directory
 from bhr_api.shared_listener import SharingConfig
-from bhr_api.telemetry import configure_logging
+from bhr_api.telemetry import configure_logging, forget_worker
 
 if TYPE_CHECKING:
     from bhr_api.app import Application
@@ -96,6 +96,16 @@ def _serve_in_workers(options: dict[str, Any]) -> None:
 
 class _Workers(Multiprocess):
     """Worker processes whose parent stops listening at once when they are to end, so that nobody waits for an answer."""
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace those that have died, in the metrics too."""
+        before = self._process_ids()
+        super().keep_subprocess_alive()
+        for process_id in before - self._process_ids():
+            forget_worker(process_id)
+
+    def _process_ids(self) -> set[int]:
+        return {process.pid for process in self.processes if process.pid is not None}
 
     def terminate_all(self) -> None:
         """Close the parent's end of the listening sockets, then tell the workers."""

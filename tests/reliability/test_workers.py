@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.reliability.conftest import OwnServerWith
@@ -18,6 +19,7 @@ pytestmark = pytest.mark.xdist_group("reliability")
 
 CONNECTIONS = 16
 SLACK = 3
+POOL_SIZE = 2
 REPLACED_SECONDS = 20.0
 _SOCKET = re.compile(r"socket:\[([0-9]+)\]")
 # Columns and a state of /proc/net/tcp (proc_net_tcp(5)).
@@ -27,7 +29,7 @@ ESTABLISHED = "01"
 
 @pytest.fixture
 def two_workers(own_server: OwnServerWith) -> OwnServer:
-    server = own_server(workers=2)
+    server = own_server(workers=2, pool_size=POOL_SIZE)
     assert both_serve(server)
     return server
 
@@ -80,6 +82,13 @@ def both_serve(server: OwnServer, gone: int | None = None) -> bool:
     return False
 
 
+def pool_connections(server: OwnServer) -> float:
+    """How many database connections the metrics tell of."""
+    line = re.search(r"^bhr_pool_connections (.+)$", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
+    assert line is not None
+    return float(line[1])
+
+
 def test_connections_opened_at_once_are_shared_evenly(two_workers: OwnServer, opened: ExitStack) -> None:
     connect(two_workers, opened, CONNECTIONS)
     counts = sorted(connections_of(two_workers).values())
@@ -99,3 +108,10 @@ def test_a_replaced_worker_gets_the_next_connections(two_workers: OwnServer, ope
     counts = connections_of(two_workers)
     successor = next(worker for worker in counts if worker != survivor)
     assert abs(counts[survivor] - counts[successor]) <= SLACK
+
+
+def test_the_metrics_forget_the_connections_of_a_worker_that_was_killed(two_workers: OwnServer) -> None:
+    killed = two_workers.workers()[0]
+    os.kill(killed, signal.SIGKILL)
+    assert both_serve(two_workers, killed)
+    assert 0 < pool_connections(two_workers) <= 2 * POOL_SIZE

@@ -151,7 +151,7 @@ def children_of(element: Element, type_name: str) -> Mapping[str, Element]:
     for name in short:
         one = element.children.pop(name)
         one.slice_name = one.slice_name or name
-        choice = known[name][0].name
+        choice = one.name = known[name][0].name
         definition = {"path": f"{element.path}.{choice}[x]", "id": f"{element.id}.{choice}[x]"}
         element.children.setdefault(choice, Element(definition)).slices.append(one)
     return element.children

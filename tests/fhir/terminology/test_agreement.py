@@ -48,8 +48,9 @@ FILTERS = st.one_of(
 def includes(draw: st.DrawFn, number: int) -> Resource:
     """One include; it may import the value sets with lower numbers."""
     names = [f"v{one}" for one in range(number)]
-    imported = draw(st.lists(st.sampled_from(names), max_size=2, unique=True)) if names else []
-    if imported and draw(st.booleans()):
+    imported: list[str] = draw(st.lists(st.sampled_from(names), max_size=2, unique=True)) if names else []
+    is_import_alone = draw(st.booleans())
+    if imported and is_import_alone:
         return include(system=None, value_sets=imported)
     system = draw(st.sampled_from(SYSTEMS))
     if draw(st.booleans()):

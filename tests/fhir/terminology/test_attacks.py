@@ -114,6 +114,15 @@ def test_a_deep_hierarchy_is_no_recursion() -> None:
     assert terms.expand(value_set("few", filtered("concept", "is-a", "c19990"))).total == 10
 
 
+def test_many_parents_of_one_code_and_many_repeated_codes_take_no_square_of_time() -> None:
+    parents = [{"code": "parent", "valueCode": f"c{number}"} for number in range(30_000)]
+    nested = [concept(f"c{number}", {"code": "again"}) for number in range(30_000)]
+    terms = terminology(code_system([{"code": "low", "property": parents}, *nested]))
+
+    assert seconds_of(lambda: terms.ancestors(MOODS, "low")) < SECONDS
+    assert len(terms.ancestors(MOODS, "low")) == len(terms.ancestors(MOODS, "again")) == 30_001
+
+
 @pytest.fixture(scope="module")
 def large() -> Resource:
     """100,000 concepts, five levels of ten."""

@@ -269,3 +269,14 @@ def test_a_stub_does_not_hide_a_system_that_is_here_in_full() -> None:
     terms = terminology(code_system([], url=url, content="not-present"))
 
     assert terms.lookup(url, "TREAT").display == "treatment"
+
+
+@pytest.mark.parametrize(
+    "include_of_nothing", [{}, {"concept": [{"code": "sad"}]}, {"valueSet": [BASE + "x"], "filter": []}]
+)
+def test_an_include_that_names_neither_system_nor_value_set_is_refused(include_of_nothing: Resource) -> None:
+    rules = value_set("rules", include_of_nothing)
+
+    with pytest.raises(CannotExpandError, match="without saying of which system"):
+        terminology(moods()).expand(rules)
+    assert terminology(moods()).is_member(rules, MOODS, "sad") is None

@@ -137,3 +137,14 @@ def test_a_code_alone_is_sought_in_the_systems_of_the_value_sets_included() -> N
 
     assert terms.is_member(value_set("any", include(system=None, value_sets=["colours"])), None, "red") is True
     assert terms.is_member(value_set("any", include(system=None, value_sets=["none"])), None, "red") is None
+
+
+def test_what_is_not_there_is_asked_for_once() -> None:
+    shelf = Shelf()
+    terms = Terminology(shelf)
+    rules = value_set("rules", include(system=None, value_sets=["none"]), include(system="https://example.org/none"))
+    assert terms.is_member(rules, "https://example.org/none", "x") is None
+    asked = shelf.asked
+
+    assert terms.is_member(rules, "https://example.org/none", "y") is None
+    assert shelf.asked == asked

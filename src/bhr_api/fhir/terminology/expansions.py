@@ -1,5 +1,6 @@
 """The codes of a value set, one by one (FHIR R4, valueset.html#expansion, valueset-operation-expand.html)."""
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from bhr_api.fhir.terminology.membership import Membership, is_usable, require_c
 from bhr_api.fhir.terminology.run import Run
 
 MAX_CODES = 10_000
+
+_WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,5 +180,6 @@ def text_choice(text: str) -> Choice:
 
 def _words(text: str) -> list[str]:
     """The words without case and accents."""
-    plain = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one)).casefold()
-    return "".join(one if one.isalnum() else " " for one in plain).split()
+    if not text.isascii():
+        text = "".join(one for one in unicodedata.normalize("NFKD", text) if not unicodedata.combining(one))
+    return _WORD.findall(text.casefold())

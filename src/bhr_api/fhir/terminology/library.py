@@ -13,11 +13,15 @@ from bhr_api.fhir.terminology.bounded_cache import BoundedCache
 from bhr_api.fhir.terminology.code_systems import CodeSystem
 from bhr_api.fhir.terminology.compositions import Composition, composition
 
-# A parsed concept takes about 500 bytes; see docs/terminology.md for what was measured.
+# A parsed concept takes 200 bytes and more beside its JSON; docs/terminology.md says what was measured.
 CONCEPTS_KEPT = 150_000
 LISTED_CODES_KEPT = 100_000
 
 _OF_R4 = re.compile(r"http://hl7\.org/fhir/((CodeSystem|ValueSet)/)?[^/]+")
+
+# What is not there is remembered too, so that a binding that nobody can check costs no question to the source each time.
+_ABSENT = CodeSystem({"resourceType": "CodeSystem", "url": ""})
+_NO_RULES = Composition("")
 
 
 class TerminologySource(Protocol):
@@ -54,10 +58,11 @@ class Library:
         """The code system, None if it is not at hand; a supplement is none (codesystem.html#supplements)."""
         canonical = canonical.removesuffix("|*")
         held = self._code_systems.get(canonical)
-        if held is None and (resource := self._code_system(canonical)) is not None:
-            held = CodeSystem(resource)
+        if held is None:
+            resource = self._code_system(canonical)
+            held = _ABSENT if resource is None else CodeSystem(resource)
             self._code_systems.put(canonical, held, 100 + len(held.concepts))
-        return held
+        return None if held is _ABSENT else held
 
     def _code_system(self, canonical: str) -> Resource | None:
         url, _, version = canonical.partition("|")
@@ -74,10 +79,11 @@ class Library:
     def value_set(self, canonical: str) -> Composition | None:
         """The rules of the value set; None if it is not at hand. Raise `CannotExpandError` if it has no rules."""
         held = self._value_sets.get(canonical)
-        if held is None and (resource := self._value_set(canonical)) is not None:
-            held = composition(resource)
+        if held is None:
+            resource = self._value_set(canonical)
+            held = _NO_RULES if resource is None else composition(resource)
             self._value_sets.put(canonical, held, held.weight)
-        return held
+        return None if held is _NO_RULES else held
 
     def _value_set(self, canonical: str) -> Resource | None:
         url, _, version = canonical.partition("|")

@@ -41,8 +41,9 @@ def code_system(url: str) -> Resource | None:
     text = _table()["code_systems"].get(url)
     if text is None:
         return None
-    entry = json.loads(text)
-    return {"resourceType": "CodeSystem", "url": url, **entry, "concept": _concepts(entry.pop("concepts"))}
+    entry: Resource = json.loads(text)
+    concepts = _concepts(entry.pop("concepts"))
+    return {"resourceType": "CodeSystem", "url": url, **entry, "concept": concepts}
 
 
 def _concepts(rows: list[list[Any]]) -> list[Resource]:

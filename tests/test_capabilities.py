@@ -115,6 +115,7 @@ def test_every_claimed_interaction_works(http: httpx.Client, statement: Statemen
         "history-instance": http.get(f"{path}/_history"),
         "history-type": http.get(f"/{name}/_history"),
         "search-type": http.get(f"/{name}", params={"_id": created.json()["id"]}),
+        "patch": http.patch(path, json={"language": "es"}, headers={"Content-Type": "application/merge-patch+json"}),
         "delete": http.delete(path),
     }
 

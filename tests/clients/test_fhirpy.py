@@ -99,6 +99,17 @@ def test_fhirpy_refreshes_what_it_holds(server: RunningServer, authorization: st
     assert held["gender"] == "female"
 
 
+def test_fhirpy_patches_what_it_names(server: RunningServer, authorization: str) -> None:
+    client = SyncFHIRClient(server.base_url, authorization=authorization)
+    patient = client.resource("Patient", gender="unknown", birthDate="1990-02-03")
+    patient.save()
+    patient["gender"] = "female"
+    patient.save(fields=["gender"])
+    assert client.patch("Patient", patient.id, birthDate="1990-02-04")["gender"] == "female"
+    (kept,) = client.resources("Patient").search(_id=patient.id).fetch()
+    assert (kept["gender"], kept["birthDate"], kept["meta"]["versionId"]) == ("female", "1990-02-04", "3")
+
+
 def test_asynchronous_fhirpy_keeps_a_record(server: RunningServer, authorization: str) -> None:
     async def keep() -> None:
         client = AsyncFHIRClient(server.base_url, authorization=authorization)

@@ -25,7 +25,7 @@ from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
 from bhr_api.settings import Settings
 
 COMMITTED = Path(__file__).parents[2] / "openapi/openapi.json"
-METHODS = ("get", "put", "post", "delete")
+METHODS = ("get", "put", "post", "patch", "delete")
 
 
 @cache
@@ -108,7 +108,7 @@ def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
     for reference in found:
         assert resolved(reference), reference
     components = generated()["components"]
-    for kind in ("parameters", "responses", "headers", "examples"):
+    for kind in ("parameters", "responses", "headers", "examples", "requestBodies"):
         unused = {name for name in components[kind] if f"#/components/{kind}/{name}" not in found}
         assert not unused, kind
 

@@ -61,11 +61,11 @@ def test_a_compressed_body_is_not_taken(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("PATCH", "/Patient/p", {"GET", "PUT", "DELETE", "HEAD"}),
-        ("POST", "/Patient/p", {"GET", "PUT", "DELETE", "HEAD"}),
+        ("PATCH", "/Patient/p/_history", {"GET", "HEAD"}),
+        ("POST", "/Patient/p", {"GET", "PUT", "PATCH", "DELETE", "HEAD"}),
         ("DELETE", "/metadata", {"GET", "HEAD"}),
         ("PUT", "/", {"POST"}),
-        ("TRACE", "/Patient", {"GET", "POST", "PUT", "DELETE", "HEAD"}),
+        ("TRACE", "/Patient", {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}),
         ("POST", "/Patient/p/_history", {"GET", "HEAD"}),
     ],
 )

@@ -10,6 +10,7 @@ from bhr_api.fhir.bundles import quoted
 from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import Resource
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.patch import take_patch
 from bhr_api.interactions.requests import Request, parse_request
 from bhr_api.interactions.results import Result
 
@@ -61,6 +62,8 @@ def parse_entry(position: int, entry: Any) -> Entry:
     request.if_modified_since = asked.get("ifModifiedSince")
     request.if_none_exist = asked.get("ifNoneExist")
     request.resource = entry.get("resource")
+    if method == "PATCH":
+        take_patch(request, place)
     if method in ("POST", "PUT") and not isinstance(request.resource, dict):
         raise MalformedRequestError(f"{place} has method {method} but no resource.", expression=f"{place}.resource")
     if method in ("POST", "PUT") and request.resource and request.resource.get("resourceType") != request.resource_type:

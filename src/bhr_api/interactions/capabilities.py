@@ -13,12 +13,13 @@ from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource
 from bhr_api.interactions.audit_parameters import SERVED_PARAMETERS
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation, Operations
+from bhr_api.interactions.patch import PATCH_TYPES
 from bhr_api.interactions.read import SERVER_WRITTEN
 from bhr_api.search.parameters import Parameter, parameters_of
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _READING = ("read", "vread", "history-instance", "history-type", "search-type")
-_WRITING = ("create", "update", "delete")
+_WRITING = ("create", "update", "patch", "delete")
 
 
 @cache
@@ -38,6 +39,7 @@ def capability_statement(base_url: str, issuer: str, operations: Operations[Cont
         "implementation": {"description": "bhr_api", "url": base_url},
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
+        "patchFormat": sorted(PATCH_TYPES),
         "rest": [
             {
                 "mode": "server",

@@ -7,6 +7,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.create import create
 from bhr_api.interactions.delete import conditional_delete, delete
 from bhr_api.interactions.history import history
+from bhr_api.interactions.patch import conditional_patch, patch
 from bhr_api.interactions.preconditions import is_not_modified
 from bhr_api.interactions.read import read, require, vread
 from bhr_api.interactions.requests import Request
@@ -51,6 +52,8 @@ _WRITING: Mapping[str, Interaction] = {
     "create": create,
     "update": update,
     "conditional-update": conditional_update,
+    "patch": patch,
+    "conditional-patch": conditional_patch,
     "delete": delete,
     "conditional-delete": conditional_delete,
 }

@@ -26,7 +26,8 @@ class Request:
 
     `interaction` is the restful-interaction code, with `conditional-` before it where the address is a search; `operation` is
     the name of a named operation, without its dollar sign. Header values are the bare versions and criteria. `body` is the
-    JSON text, `resource` its parsed form where a bundle has it.
+    JSON text, of the media type `content_type` where the interaction takes several; `resource` is its parsed form where a
+    bundle has it.
     """
 
     interaction: str
@@ -41,6 +42,7 @@ class Request:
     if_modified_since: str | None = None
     if_none_exist: str | None = None
     body: bytes | None = None
+    content_type: str = ""
     resource: Resource | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -52,9 +54,10 @@ _TYPE = {
     "GET": "search-type",
     "POST": "create",
     "PUT": "conditional-update",
+    "PATCH": "conditional-patch",
     "DELETE": "conditional-delete",
 }
-_INSTANCE = {"GET": "read", "PUT": "update", "DELETE": "delete"}
+_INSTANCE = {"GET": "read", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
 
 def parse_request(method: str, path: str, query: str) -> Request:

@@ -73,7 +73,7 @@ async def _fetch(context: Context, query: SearchQuery, position: Position) -> tu
             rows = await connection.fetch(statement.sql, *statement.values)
         if wants_total:
             limit = ESTIMATE_LIMIT if query.total == "estimate" else None
-            statement = compile_count(query, context.visibility, heavy, position.bound, limit)
+            statement = compile_count(query, context.visibility, heavy, position, limit)
             total = await connection.fetchval(statement.sql, *statement.values)
     if len(rows) > MAXIMUM_INCLUDED + query.count:
         raise TooCostlyError(f"The includes bring more than {MAXIMUM_INCLUDED} resources; ask for a smaller _count.")

@@ -16,6 +16,7 @@ from bhr_api.interactions.bundle_references import Identities, conditional_refer
 from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction, lock_criteria
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.create import existing
+from bhr_api.interactions.patch import planned_patch
 from bhr_api.interactions.perform import perform_reading
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Parameters, parse_parameters
@@ -28,6 +29,8 @@ _LETTERS = {
     "create": "c",
     "update": "u",
     "conditional-update": "u",
+    "patch": "u",
+    "conditional-patch": "u",
     "delete": "d",
     "conditional-delete": "d",
 }
@@ -117,7 +120,7 @@ def _criteria(entries: Sequence[Entry]) -> Iterator[tuple[str, Parameters]]:
         request = entry.request
         if request.if_none_exist is not None:
             yield request.resource_type, parse_parameters(criteria_of(request.if_none_exist))
-        elif request.interaction in ("conditional-update", "conditional-delete"):
+        elif request.interaction in ("conditional-update", "conditional-patch", "conditional-delete"):
             yield request.resource_type, request.parameters
         for literal in conditional_references(request.resource or {}):
             resource_type, _, criteria = literal.partition("?")
@@ -159,6 +162,8 @@ async def _plan_one(
             found = match.id if match else None
             sent_id = request.resource.get("id")
             return _Planned(entry, conditional_change(request, request.resource, sent_id, found))
+        case "patch" | "conditional-patch":
+            return _Planned(entry, await planned_patch(context, connection, request))
         case "delete":
             change = Change("delete", request.resource_type, request.id, if_match=request.if_match)
             return _Planned(entry, change)

@@ -33,20 +33,23 @@ from bhr_api.resources import HOOKS
 from bhr_api.search.extract import INDEX_GENERATION, index_entry
 from bhr_api.store import audit, versions
 from bhr_api.store.database import Connection
-from bhr_api.store.versions import PUT, CurrentRow, Key, NewVersion, Tombstone
+from bhr_api.store.versions import PATCH, POST, PUT, CurrentRow, Key, NewVersion, Tombstone
 
 # Entries of a large bundle between which other requests get their turn.
 GIVE_WAY_EVERY = 20
 
 
+_METHODS = {"create": POST, "update": PUT, "patch": PATCH}
+
+
 @dataclass(slots=True)
 class Change:
-    """One resource to create, update or delete.
+    """One resource to create, update, patch or delete.
 
     `body` is the JSON text of `resource`; both are None for a deletion. `if_match` is the version that must be current.
     """
 
-    kind: Literal["create", "update", "delete"]
+    kind: Literal["create", "update", "patch", "delete"]
     resource_type: str
     id: str
     resource: Resource | None = None
@@ -149,7 +152,7 @@ class _Plan:
 
 
 def _require_scope(context: Context, change: Change) -> None:
-    letter = {"create": "c", "update": "u", "delete": "d"}[change.kind]
+    letter = {"create": "c", "update": "u", "patch": "u", "delete": "d"}[change.kind]
     require(context, letter, change.resource_type, change.kind)
 
 
@@ -217,7 +220,7 @@ def _new_version(
         resource_type=RESOURCE_TYPE_NUMBERS[change.resource_type],
         id=change.id,
         version=version,
-        method=1 if change.kind == "create" else PUT,
+        method=_METHODS[change.kind],
         index_generation=INDEX_GENERATION,
         row_id=context.row_ids.next() if current is None else current.row_id,
         self_token=entry.self_token,

@@ -20,6 +20,7 @@ from bhr_api.openapi.answers import (
 from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
 from bhr_api.openapi.oauth_answers import oauth_schemas, responses_of
 from bhr_api.openapi.operations import tags, type_paths
+from bhr_api.openapi.patches import body_components
 from bhr_api.openapi.schemas import type_schemas
 from bhr_api.openapi.search_parameters import control_parameters, form_schemas, search_form, type_parameters
 from bhr_api.openapi.system import TAG, parameter_components, system_paths
@@ -69,6 +70,7 @@ def document(settings: Settings) -> Document:
             "headers": header_components(),
             "responses": response_components(),
             "examples": example_components(),
+            "requestBodies": body_components(),
             "schemas": components.get("schemas", {}) | _schemas(types),
         },
     }

@@ -8,6 +8,7 @@ from bhr_api.fhir.definitions import is_resource_type
 from bhr_api.interactions.read import SERVER_WRITTEN
 from bhr_api.openapi.answers import content, headers, refusals
 from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
+from bhr_api.openapi.patches import PATCH_BODY
 from bhr_api.openapi.primitive_schemas import Schema
 from bhr_api.openapi.schemas import ANY_RESOURCE, ref
 from bhr_api.openapi.search_parameters import control_parameters, type_parameters
@@ -56,9 +57,10 @@ class _TypePaths:
             paths[self.base] |= {
                 "post": self._create(),
                 "put": self._conditional_update(),
+                "patch": self._conditional_patch(),
                 "delete": self._conditional_delete(),
             }
-            paths[one] |= {"put": self._update(), "delete": self._delete()}
+            paths[one] |= {"put": self._update(), "patch": self._patch(), "delete": self._delete()}
             paths[f"{self.base}/_history"] = {"get": self._history("type")}
             paths[f"{one}/_history"] = {"get": self._history("instance")}
             paths[f"{one}/_history/{{version_id}}"] = {"get": self._vread()}
@@ -150,6 +152,23 @@ class _TypePaths:
         summary = f"Update the {self.label} that meets the criteria"
         operation = self._operation("conditional_update", summary, "u", parameters, answers, text)
         return operation | {"requestBody": self._body()}
+
+    def _patch(self) -> Operation:
+        answers = self._patched() | self._write_refusals("NotFound", "PreconditionFailed")
+        text = "Changes what the patch names, and leaves the rest as it is. Needs a scope to read as well."
+        operation = self._operation("patch", f"Patch {self.one}", "u", ("id", "If-Match", "Prefer"), answers, text)
+        return operation | {"requestBody": PATCH_BODY}
+
+    def _conditional_patch(self) -> Operation:
+        answers = self._patched() | self._write_refusals("NotFound", "SeveralMatches")
+        text = "Patches the one resource that meets the criteria."
+        parameters = ("criteria", "If-Match", "Prefer")
+        summary = f"Patch the {self.label} that meets the criteria"
+        operation = self._operation("conditional_patch", summary, "u", parameters, answers, text)
+        return operation | {"requestBody": PATCH_BODY}
+
+    def _patched(self) -> dict[str, Any]:
+        return {"200": self._written("The next version was stored")}
 
     def _delete(self) -> Operation:
         answers = _deleted() | refusals("BadRequest", "NotFound", "Conflict", "PreconditionFailed")

@@ -32,6 +32,7 @@ from bhr_api.routers.requests import (
     require_form_body,
     require_json_answer,
     require_json_body,
+    require_patch_body,
 )
 from bhr_api.routers.responses import headers_of, pretty, send_refusal, send_response, written_body
 from bhr_api.search.visibility import Visibility
@@ -42,7 +43,7 @@ from bhr_api.store.row_ids import RowIds
 log = structlog.get_logger(__name__)
 
 _ADDRESS_CHARACTERS = 16_384
-_WITH_BODY = frozenset({"create", "update", "conditional-update", "transaction"})
+_WITH_BODY = frozenset({"create", "update", "conditional-update", "patch", "conditional-patch", "transaction"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,10 @@ class FHIRApplication:
         is_operation = request.interaction == "operation" and request.is_post and headers.announces_body()
         if request.interaction not in _WITH_BODY and not is_search and not is_operation:
             return
-        (require_form_body if is_search else require_json_body)(headers)
+        if request.interaction in ("patch", "conditional-patch"):
+            request.content_type = require_patch_body(headers)
+        else:
+            (require_form_body if is_search else require_json_body)(headers)
         limit = self.limits.bundle_bytes if request.interaction == "transaction" else self.limits.body_bytes
         try:
             async with asyncio.timeout(self.limits.arrival_seconds):

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from bhr_api.errors import MalformedRequestError, NotAcceptableError, TooLargeError, UnsupportedMediaTypeError
+from bhr_api.interactions.patch import PATCH_TYPES, PLAIN_JSON
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -91,6 +92,12 @@ def require_json_body(headers: Headers) -> None:
 def require_form_body(headers: Headers) -> None:
     """Refuse a body that is not announced as a form."""
     _require_type(headers, frozenset({_FORM}), _FORM)
+
+
+def require_patch_body(headers: Headers) -> str:
+    """The kind of patch that is announced."""
+    _require_type(headers, PATCH_TYPES | {PLAIN_JSON}, ", ".join(sorted(PATCH_TYPES)))
+    return (headers.get(b"content-type") or "").partition(";")[0].strip().lower()
 
 
 def _require_type(headers: Headers, taken: frozenset[str], proper: str) -> None:

@@ -81,7 +81,7 @@ async def _asked(tenant: _Tenant, search: Search, number: int) -> Statement:
 def _statement(context: Context, kind: str, asked: Sequence[tuple[str, str]], position: Position) -> Statement:
     query = parse_query(kind, asked, SearchContext(context.hasher, BASE_URL, context.now(), context.visibility))
     if query.summary == "count":
-        return compile_count(query, context.visibility, context.words.heavy, position.bound)
+        return compile_count(query, context.visibility, context.words.heavy, position)
     return compile_page(query, context.visibility, context.hasher, context.words.heavy, position)
 
 

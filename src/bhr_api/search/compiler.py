@@ -88,12 +88,14 @@ def compile_page(
 
 
 def compile_count(
-    query: SearchQuery, visibility: Visibility, heavy: Heavy, bound: int, limit: int | None = None
+    query: SearchQuery, visibility: Visibility, heavy: Heavy, position: Position, limit: int | None = None
 ) -> Statement:
-    """The statement that counts the matches that the caller may see, up to `limit` if there is one."""
+    """The statement that counts the matches of the walk that the caller may see, up to `limit` if there is one."""
     binder = visibility.binder()
     road = _only_postings(query, visibility, binder) or _choose_road(query, visibility, binder, heavy)
-    where = [*road.conditions, f"{road.row_id} <= {binder.bind(bound, 'bigint')}"]
+    where = list(road.conditions)
+    if position.row_id != 0:
+        where.append(f"{road.row_id} <= {binder.bind(position.bound, 'bigint')}")
     matched = f"FROM {road.source} WHERE {all_of(where)}"
     sql = (
         f"SELECT count(*) {matched}"
@@ -112,10 +114,14 @@ def compile_match(query: SearchQuery, visibility: Visibility, heavy: Heavy, limi
 
 
 def _walk_condition(order: Order, position: Position, binder: Binder) -> str:
-    """Rows beyond the last page's last one, and none that were made after the walk began (DESIGN promise 3)."""
-    not_newer = f"{order.row_id} <= {binder.bind(position.bound, 'bigint')}"
+    """Rows beyond the last page's last one, and none that were made after the walk began (DESIGN promise 3).
+
+    The first page shows all that was committed when its statement began: a bound, which is a moment of the server's clock,
+    could show some rows of a transaction and not the others.
+    """
     if position.row_id == 0:
-        return not_newer
+        return "TRUE"
+    not_newer = f"{order.row_id} <= {binder.bind(position.bound, 'bigint')}"
     return f"{order.after(position.values, position.row_id, binder)} AND {not_newer}"
 
 

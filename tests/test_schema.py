@@ -5,13 +5,12 @@ from collections.abc import Iterator
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlmodel import SQLModel
 
 import bhr_api.store.audit_table
 import bhr_api.store.oauth
 import bhr_api.store.tables  # noqa: F401  (registers the tables)
-from bhr_api.store.database import sqlalchemy_url
+from bhr_api.store.database import engine_for
 from tests.fixtures.database import TestServer, on_database
 
 MODELLED = set(SQLModel.metadata.tables)
@@ -72,7 +71,7 @@ def modelled_dsn(postgresql: TestServer) -> Iterator[str]:
     dsn = postgresql.new_database()
 
     async def make() -> None:
-        engine = create_async_engine(sqlalchemy_url(dsn))
+        engine = engine_for(dsn)
         async with engine.begin() as connection:
             await connection.run_sync(SQLModel.metadata.create_all)
         await engine.dispose()

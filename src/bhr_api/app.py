@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from fastapi import FastAPI
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
@@ -23,7 +23,7 @@ from bhr_api.routers.requests import Receive, Scope, Send
 from bhr_api.settings import Settings
 from bhr_api.store.audit import AuditTrail
 from bhr_api.store.audit_seal import AuditSealer
-from bhr_api.store.database import Database, sqlalchemy_url
+from bhr_api.store.database import Database, engine_for
 from bhr_api.store.row_ids import RowIds
 from bhr_api.telemetry import observe_request
 from bhr_api.upkeep import Upkeep
@@ -42,11 +42,8 @@ class Application:
         self._database: Database | None = None
         self.is_stopping = False
         self.row_ids = RowIds()
-        engine = create_async_engine(
-            sqlalchemy_url(dsn), pool_size=_OAUTH_POOL, max_overflow=0, pool_timeout=settings.pool_wait_seconds
-        )
-        self._engine = engine
-        sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(engine, expire_on_commit=False)
+        self._engine = engine_for(dsn, pool_size=_OAUTH_POOL, max_overflow=0, pool_timeout=settings.pool_wait_seconds)
+        sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self._engine, expire_on_commit=False)
         server = AuthorizationServer(
             public_url=settings.issuer,
             sessions=sessions,

@@ -5,14 +5,14 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from sqlalchemy.pool import NullPool
 
 from bhr_api.auth.audit import AuthorizationEvent
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.request_form import EndpointRequest
 from bhr_api.auth.server_transaction import OAuthResponse
-from bhr_api.store.database import sqlalchemy_url
+from bhr_api.store.database import engine_for
 from tests.fixtures.auth import AuthServer, KeyedClient, note_event
 
 
@@ -28,7 +28,7 @@ def answer(server: AuthServer, form: dict[str, str], audit: Callable[..., object
     request = EndpointRequest("application/x-www-form-urlencoded", urlencode(form).encode(), None, "192.0.2.1", "r")
 
     async def run() -> OAuthResponse:
-        engine = create_async_engine(sqlalchemy_url(server.dsn), poolclass=NullPool)
+        engine = engine_for(server.dsn, poolclass=NullPool)
         authorization_server = AuthorizationServer(
             public_url=server.base_url,
             sessions=async_sessionmaker(engine, expire_on_commit=False),

@@ -12,7 +12,6 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import Connection
-from sqlalchemy.ext.asyncio import create_async_engine
 from typer.testing import CliRunner
 
 from alembic import command
@@ -22,7 +21,7 @@ from bhr_api.samples import generate
 from bhr_api.settings import Settings
 from bhr_api.store import migrations
 from bhr_api.store.condition import schema_revision, wanted_revision
-from bhr_api.store.database import sqlalchemy_url
+from bhr_api.store.database import engine_for
 from bhr_api.store.migrations import SchemaTooNewError, alembic_config, migrate, scripts_directory
 from tests.fixtures.database import TestServer, on_database
 from tests.fixtures.record import open_record
@@ -62,7 +61,7 @@ def move(dsn: str, revision: str) -> None:
         step(alembic_config(connection), revision)
 
     async def work() -> None:
-        engine = create_async_engine(sqlalchemy_url(dsn))
+        engine = engine_for(dsn)
         async with engine.begin() as connection:
             await connection.run_sync(run)
         await engine.dispose()

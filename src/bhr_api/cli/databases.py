@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.pool import NullPool
 
 from bhr_api.cli.failures import CommandError
@@ -11,7 +11,7 @@ from bhr_api.settings import Settings
 from bhr_api.store import tenants
 from bhr_api.store.audit import ensure_partitions
 from bhr_api.store.condition import schema_revision, wanted_revision
-from bhr_api.store.database import Connection, Database, sqlalchemy_url
+from bhr_api.store.database import Connection, Database, engine_for
 from bhr_api.store.embedded import EmbeddedPostgreSQL, reachable
 from bhr_api.store.migrations import migrate
 from bhr_api.store.tenants import TenantRow
@@ -66,7 +66,7 @@ async def _require_schema(connection: Connection) -> None:
 @asynccontextmanager
 async def session_of(dsn: str) -> AsyncIterator[AsyncSession]:
     """A session in one transaction, committed at the end."""
-    engine = create_async_engine(sqlalchemy_url(dsn), poolclass=NullPool)
+    engine = engine_for(dsn, poolclass=NullPool)
     try:
         async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             yield session

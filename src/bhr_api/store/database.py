@@ -7,9 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from bhr_api.errors import OverloadedError, TooCostlyError
 
@@ -45,9 +48,20 @@ _CONNECTION_LOST = (
 _TOO_COSTLY = (asyncpg.QueryCanceledError, asyncpg.ProgramLimitExceededError, TimeoutError)
 
 
-def sqlalchemy_url(dsn: str) -> str:
-    """The SQLAlchemy form of a `postgresql://` URL, on asyncpg."""
-    return dsn.replace("postgresql://", "postgresql+asyncpg://", 1).replace("postgres://", "postgresql+asyncpg://", 1)
+def engine_for(dsn: str, **options: Any) -> AsyncEngine:
+    """SQLAlchemy's engine for a `postgresql://` URL, which asyncpg reads as it does for the pool, parameters and all.
+
+    `options` are those of `create_async_engine`.
+    """
+    # SQLAlchemy would take the URL apart itself, and hand on sslmode and the like as arguments that asyncpg does not know.
+    return create_async_engine("postgresql+asyncpg://", async_creator=partial(asyncpg.connect, dsn), **options)
+
+
+def _session_settings(dsn: str, statement_timeout_seconds: float) -> dict[str, str]:
+    """What every session of the pool is set to; under which name the database lists it, the URL may say."""
+    settings = SESSION_SETTINGS | {"statement_timeout": str(round(statement_timeout_seconds * 1000))}
+    named = parse_qs(urlsplit(dsn).query).get("application_name")
+    return settings | {"application_name": named[-1]} if named else settings
 
 
 async def _leave_as_it_is(_connection: Connection) -> None:
@@ -71,12 +85,11 @@ class Database:
         cls, dsn: str, *, pool_size: int = 10, wait_seconds: float = 2.0, statement_timeout_seconds: float = 30.0
     ) -> "Database":
         """Connect to `dsn` (a postgresql:// URL) and learn the database's clock."""
-        settings = SESSION_SETTINGS | {"statement_timeout": str(int(statement_timeout_seconds * 1000))}
         pool = await asyncpg.create_pool(
             dsn,
             min_size=min(2, pool_size),
             max_size=pool_size,
-            server_settings=settings,
+            server_settings=_session_settings(dsn, statement_timeout_seconds),
             max_cached_statement_lifetime=0,
             statement_cache_size=1024,
             command_timeout=statement_timeout_seconds + 5,

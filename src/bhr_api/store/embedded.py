@@ -98,21 +98,16 @@ class EmbeddedPostgreSQL:
     @property
     def dsn(self) -> str:
         """A URL of the database for asyncpg and psql, as the role that owns it and is no superuser."""
-        return self._url("postgresql", ROLE, DATABASE)
-
-    @property
-    def sqlalchemy_url(self) -> str:
-        """The same for SQLAlchemy's asyncpg dialect."""
-        return self._url("postgresql+asyncpg", ROLE, DATABASE)
+        return self._url(ROLE, DATABASE)
 
     @property
     def superuser_dsn(self) -> str:
         """A URL for maintenance, as the superuser, on the database `postgres`."""
-        return self._url("postgresql", SUPERUSER, "postgres")
+        return self._url(SUPERUSER, "postgres")
 
-    def _url(self, scheme: str, role: str, database: str) -> str:
+    def _url(self, role: str, database: str) -> str:
         # The socket directory has no character that a URL would quote (embedded_files._socket_directory).
-        return f"{scheme}://{role}@/{database}?host={self.place.socket_directory}&port={PORT}"
+        return f"postgresql://{role}@/{database}?host={self.place.socket_directory}&port={PORT}"
 
     @property
     def process_id(self) -> int | None:

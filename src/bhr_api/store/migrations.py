@@ -9,11 +9,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from alembic import command
-from bhr_api.store.database import sqlalchemy_url
+from bhr_api.store.database import engine_for
 
 # Any number will do, so long as nothing else on the server takes the same advisory lock.
 MIGRATION_LOCK = 0x62687261
@@ -67,7 +66,7 @@ async def migrate(dsn: str) -> None:
 
     Raises SchemaTooNewError and UnsupportedServerError; both leave the database as it was.
     """
-    engine = create_async_engine(sqlalchemy_url(dsn), poolclass=NullPool)
+    engine = engine_for(dsn, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.run_sync(_upgrade)

@@ -49,12 +49,26 @@ def insertion(places: Sequence[str]) -> str:
 _INSERT = insertion([f"${n + 1}" for n in range(len(_COLUMNS))])
 
 
+_PARTITIONS = """
+    SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'audit_event'::regclass
+"""
+_RIGHTS = """
+    SELECT current_user, pg_get_userbyid(relowner), relnamespace::regnamespace::text
+    FROM pg_class WHERE oid = 'audit_event'::regclass
+"""
+
+
 async def append(connection: Connection, events: Sequence[AuditEvent]) -> None:
     """Add `events` on `connection`, in its transaction."""
     if len(events) == 1:
         await connection.execute(_INSERT, *events[0])
     elif events:
         await connection.copy_records_to_table("audit_event", records=events, columns=_COLUMNS)
+
+
+class PartitionRightError(asyncpg.InsufficientPrivilegeError):
+    """The role may not make a month's partition of the audit; the message says who may."""
 
 
 class AuditTrail:
@@ -116,15 +130,21 @@ class AuditTrail:
 
 
 async def ensure_partitions(connection: Connection, now: datetime, months: int = 3) -> None:
-    """Make the partitions of this month and the `months` after it."""
+    """Make those partitions of this month and the `months` after it that are missing.
+
+    Raises PartitionRightError for a role that may not; one that finds them all needs no right to make any.
+    """
+    # PostgreSQL asks for the right before IF NOT EXISTS is looked at.
+    made = {row[0] for row in await connection.fetch(_PARTITIONS)}
     first = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for _ in range(months + 1):
         following = (first + timedelta(days=32)).replace(day=1)
-        await _ensure_partition(connection, first, following)
+        if f"audit_event_{first:%Y%m}" not in made:
+            await _make_partition(connection, first, following)
         first = following
 
 
-async def _ensure_partition(connection: Connection, first: datetime, following: datetime) -> None:
+async def _make_partition(connection: Connection, first: datetime, following: datetime) -> None:
     try:
         await connection.execute(
             f"CREATE TABLE IF NOT EXISTS audit_event_{first:%Y%m} PARTITION OF audit_event"
@@ -136,3 +156,16 @@ async def _ensure_partition(connection: Connection, first: datetime, following: 
     except (asyncpg.DuplicateTableError, asyncpg.UniqueViolationError):
         # IF NOT EXISTS does not see what another worker is making at the same moment.
         return
+    except asyncpg.InsufficientPrivilegeError as error:
+        role, owner, schema = await _row_of(connection, _RIGHTS)
+        raise PartitionRightError(
+            f"the audit has no partition for {first:%Y-%m}, and the role {role} may not make one. Have {owner}, who owns"
+            f" audit_event and needs CREATE on the schema {schema}, run `bhr-api migrate`, which makes it;"
+            f" or make {role} a member of {owner}, and see docs/operations.md for the rest."
+        ) from error
+
+
+async def _row_of(connection: Connection, sql: str) -> asyncpg.Record:
+    row = await connection.fetchrow(sql)
+    assert row is not None, "audit_event is there"
+    return row

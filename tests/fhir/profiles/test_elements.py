@@ -133,6 +133,10 @@ def test_true_is_not_one() -> None:
 # Lengths and limits
 
 
+def quantity(value: int, code: str) -> Resource:
+    return {"value": value, "code": code, "system": "http://unitsofmeasure.org"}
+
+
 def test_a_text_has_its_longest_length() -> None:
     profile = structure("Patient", element("Patient.name", min=0, max="*"), element("Patient.name.family", maxLength=3))
 
@@ -148,11 +152,11 @@ def test_a_text_has_its_longest_length() -> None:
         ({"maxValueInteger": 1}, {"valueInteger": 2}, False),
         ({"minValueDateTime": "2020"}, {"valueDateTime": "2019-12-31"}, False),
         ({"minValueDateTime": "2020"}, {"valueDateTime": "2020-01"}, True),
-        ({"maxValueQuantity": {"value": 1, "code": "g", "system": "http://unitsofmeasure.org"}}, {"valueQuantity": {"value": 999, "code": "mg", "system": "http://unitsofmeasure.org"}}, True),
-        ({"maxValueQuantity": {"value": 1, "code": "g", "system": "http://unitsofmeasure.org"}}, {"valueQuantity": {"value": 1001, "code": "mg", "system": "http://unitsofmeasure.org"}}, False),
-        ({"maxValueQuantity": {"value": 1, "code": "g", "system": "http://unitsofmeasure.org"}}, {"valueQuantity": {"value": 2, "code": "cm", "system": "http://unitsofmeasure.org"}}, True),
+        ({"maxValueQuantity": quantity(1, "g")}, {"valueQuantity": quantity(999, "mg")}, True),
+        ({"maxValueQuantity": quantity(1, "g")}, {"valueQuantity": quantity(1001, "mg")}, False),
+        ({"maxValueQuantity": quantity(1, "g")}, {"valueQuantity": quantity(2, "cm")}, True),
     ],
-)  # fmt: skip
+)
 def test_a_value_is_within_its_limits(facets: Resource, elements: Resource, is_right: bool) -> None:
     found = errors(observation(**elements), of_observation("value[x]", **facets))
 

@@ -17,8 +17,8 @@ from tests.fhir.profiles.made_profiles import (
 )
 
 A, B, C = concept("a"), concept("b"), concept("c")
-PATTERN_A = {"patternCodeableConcept": A}
-PATTERN_B = {"patternCodeableConcept": B}
+PATTERN_A: dict[str, Any] = {"patternCodeableConcept": A}
+PATTERN_B: dict[str, Any] = {"patternCodeableConcept": B}
 
 
 def categories(*slices: Resource, **of_slicing: Any) -> Resource:
@@ -87,7 +87,7 @@ def test_ordered_slices_come_in_their_order() -> None:
 
 
 def test_the_default_slice_is_about_all_others() -> None:
-    others = category("@default", **{"patternCodeableConcept": C})
+    others = category("@default", patternCodeableConcept=C)
     profile = categories(category("a", **PATTERN_A), others, rules="closed")
 
     assert errors(of(A, C), profile) == []

@@ -57,6 +57,28 @@ def test_a_mutation_is_told_as_the_one_issue_that_it_is(mutation: Mutation) -> N
     assert errors(told(mutation.version, mutated)) == [(mutation.code, mutation.expression)]
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "code", "expression"),
+    [
+        ("Medication-uscore-med1", 'code={"text":"a pill"}', "code-invalid", "Medication.code"),
+        ("Encounter-1036", 'class.code="AMBULANT"', "code-invalid", "Encounter.class"),
+        ("Coverage-coverage-example", 'relationship={"text":"self"}', "code-invalid", "Coverage.relationship"),
+        (
+            "Observation-some-day-smoker",
+            'code.coding[0]={"system":"http://loinc.org","code":"401201003"}',
+            "invariant",
+            "Observation",
+        ),
+    ],
+)
+def test_what_a_profile_only_advises_is_a_warning(name: str, change: str, code: str, expression: str) -> None:
+    before = told("8.0.0", example("8.0.0", name))
+    after = told("8.0.0", changed(example("8.0.0", name), change))
+
+    added = [issue for issue in after if issue not in before and issue.severity != "information"]
+    assert [(issue.severity, issue.code, issue.expression) for issue in added] == [("warning", code, expression)]
+
+
 def changed(resource: Resource, change: str) -> Resource:
     """The resource with the change of a mutation; another type of a choice takes the place of the one that is there."""
     mutated = copy.deepcopy(resource)

@@ -64,7 +64,7 @@ def words(text: str) -> list[str]:
 
 def keys(text: str) -> frozenset[str]:
     """The keys by which each word of `text` can be found, as index and query need them."""
-    return frozenset(one for word in words(text) for one in (key(word), spanish_key(word)))
+    return frozenset(one for word in _WORD.findall(text) for one in (key(word), spanish_key(word)) if one)
 
 
 def key(word: str) -> str:
@@ -83,6 +83,8 @@ def spanish_key(word: str) -> str:
 
 
 def _folded(word: str) -> str:
+    if word.isascii():
+        return word.lower()
     decomposed = unicodedata.normalize("NFKD", word.casefold().translate(_UNDECOMPOSED))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 

@@ -122,3 +122,10 @@ def test_a_code_given_twice_counts_once_below_both_parents() -> None:
 
 def test_parents_that_are_not_in_the_system_are_left_out() -> None:
     assert terminology(code_system([concept("a", parent="gone")])).ancestors(MOODS, "a") == {"a"}
+
+
+def test_children_may_be_named_by_property() -> None:
+    terms = terminology(code_system([concept("a", child="c"), concept("b", concept("c"))]))
+
+    assert terms.ancestors(MOODS, "c") == {"a", "b", "c"}
+    assert terms.descendants(MOODS, "a") == {"a", "c"}

@@ -96,9 +96,11 @@ def test_the_case_of_codes(case_sensitive: bool | None, code: str, answer: bool)
 
 
 def test_two_codes_that_differ_by_case_alone_are_two_codes() -> None:
-    system = code_system([concept("a"), concept("A")])
+    system = code_system([concept("a"), concept("A"), concept("low"), concept("LOW")])
     del system["caseSensitive"]
     terms = terminology(system)
+
+    assert terms.is_member(value_set("all", include()), MOODS, "Low") is False, "which of the two is not said"
 
     assert terms.is_member(value_set("listed", include("a")), MOODS, "A") is False
     assert terms.is_member(value_set("listed", include("a")), MOODS, "a") is True

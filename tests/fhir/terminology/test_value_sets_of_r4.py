@@ -41,11 +41,10 @@ def test_every_member_of_every_value_set_is_known_as_one_without_expanding() -> 
 
 
 def test_a_child_by_property_is_below_its_parent_as_a_nested_one_is() -> None:
-    # ActReason nests most of these, and names the others, which have several parents, by the property child.
-    below = TERMS.descendants(f"{V3}ActReason", "HPAYMT")
-
-    assert {"HPAYMT", "CLMATTCH", "COVERAGE", "ELIGDTRM"} <= below
-    assert TERMS.ancestors(f"{V3}ActReason", "COVERAGE") >= {"HPAYMT", "PurposeOfUse"}
+    # RoleCode nests the outpatient pharmacy among the hospital units alone, and names it a child of the pharmacy.
+    assert {"PHARM", "INPHARM", "OUTPHARM"} <= TERMS.descendants(f"{V3}RoleCode", "PHARM")
+    assert "PHARM" in TERMS.ancestors(f"{V3}RoleCode", "OUTPHARM")
+    assert {"HPAYMT", "CLMATTCH", "COVERAGE"} <= TERMS.descendants(f"{V3}ActReason", "HPAYMT")
 
 
 def test_descendent_of_leaves_its_root_out() -> None:

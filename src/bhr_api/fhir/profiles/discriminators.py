@@ -10,7 +10,7 @@ from bhr_api.fhir.definitions import Resource, is_resource_type, is_subtype
 from bhr_api.fhir.profiles.bindings import membership_test
 from bhr_api.fhir.profiles.conformance import core_type
 from bhr_api.fhir.profiles.findings import has_error
-from bhr_api.fhir.profiles.matching import contains, is_exactly
+from bhr_api.fhir.profiles.matching import Match, containing, exactly
 from bhr_api.fhir.profiles.paths import Place, Step, places, selected, steps_of, urls_of
 from bhr_api.fhir.profiles.references import fault_of, types_of
 from bhr_api.fhir.profiles.scope import Scope
@@ -133,17 +133,17 @@ def _value_test(defined: Sequence[Place], scope: Scope) -> _NodeTest | None:
 
 def _place_test(place: Place, scope: Scope) -> _NodeTest | None:
     if place.given:
-        given = place.given
-        return lambda node, _walk: any(contains(node.value, None, (one, None)) for one in given)
+        given = [containing((one, None)) for one in place.given]
+        return lambda node, _walk: any(is_right(node.value, None) for is_right in given)
     return None if place.element is None else _element_test(place.element, scope)
 
 
 def _element_test(element: Element, scope: Scope) -> _NodeTest | None:
     """What the element's definition fixes: itself, by a required value set, or in its children or its profile."""
-    if fixed := element.fixed:
-        return lambda node, _walk: is_exactly(node.value, node.companion, fixed)
-    if pattern := element.pattern:
-        return lambda node, _walk: contains(node.value, node.companion, pattern)
+    if element.fixed:
+        return _matched(exactly(element.fixed))
+    if element.pattern:
+        return _matched(containing(element.pattern))
     needed = [(name, one) for name, child in element.children.items() for one in (child, *child.slices) if one.min > 0]
     tests = [(name, test) for name, one in needed if (test := _element_test(one, scope))]
     if tests:
@@ -156,6 +156,10 @@ def _element_test(element: Element, scope: Scope) -> _NodeTest | None:
     profiles = [profile for type_ in element.types for profile in type_.get("profile", ())]
     roots = [found.root for profile in profiles if (found := scope.profiles.get(profile)) is not None]
     return _value_test([Place(root) for root in roots], scope) if roots else None
+
+
+def _matched(is_right: Match) -> _NodeTest:
+    return lambda node, _walk: is_right(node.value, node.companion)
 
 
 def _named(node: Node, name: str, walk: Walk) -> Iterable[Node]:

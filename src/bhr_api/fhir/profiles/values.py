@@ -5,7 +5,7 @@ from typing import Any
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import PRIMITIVE_TYPES, Resource
 from bhr_api.fhir.profiles.findings import NOTHING, Finding, Findings, ItemCheck
-from bhr_api.fhir.profiles.matching import contains, is_exactly
+from bhr_api.fhir.profiles.matching import containing, exactly
 from bhr_api.fhir.profiles.scope import Scope
 from bhr_api.fhir.profiles.snapshot import Element, exact
 from bhr_api.fhir.profiles.walk import Walk
@@ -31,8 +31,10 @@ def compile_values(element: Element, code: str, scope: Scope, general: Element |
 def _fixed(fixed: tuple[Any, Any], element: Element, scope: Scope) -> ItemCheck:
     sentence = f"{element.name} must be exactly {_json(fixed)} {scope.label(element)}."
 
+    is_right = exactly(fixed)
+
     def check(value: Any, companion: Any, _walk: Walk) -> Findings:
-        return NOTHING if is_exactly(value, companion, fixed) else [Finding("error", "value", sentence)]
+        return NOTHING if is_right(value, companion) else [Finding("error", "value", sentence)]
 
     return check
 
@@ -40,8 +42,10 @@ def _fixed(fixed: tuple[Any, Any], element: Element, scope: Scope) -> ItemCheck:
 def _pattern(pattern: tuple[Any, Any], element: Element, scope: Scope) -> ItemCheck:
     sentence = f"{element.name} must contain {_json(pattern)} {scope.label(element)}."
 
+    is_right = containing(pattern)
+
     def check(value: Any, companion: Any, _walk: Walk) -> Findings:
-        return NOTHING if contains(value, companion, pattern) else [Finding("error", "value", sentence)]
+        return NOTHING if is_right(value, companion) else [Finding("error", "value", sentence)]
 
     return check
 

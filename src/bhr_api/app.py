@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.authorization_audit import audit_into_table
+from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.operations import OPERATIONS
@@ -51,7 +52,12 @@ class Application:
             clock=self._now,
         )
         self.rest = rest_application(
-            server, settings.issuer, self._get_database, lambda: self.is_stopping, self._lifespan
+            server,
+            settings.issuer,
+            settings.request_timeout_seconds,
+            self._get_database,
+            lambda: self.is_stopping,
+            self._lifespan,
         )
         self.rest.include_router(documents_router(lambda: _openapi_document(settings)))
         self._origins = RegisteredOrigins(settings.cors_origins)
@@ -101,6 +107,7 @@ class Application:
             limits=Limits(settings.body_limit, settings.bundle_limit, settings.request_timeout_seconds),
             lenient=settings.lenient,
             operations=Operations(OPERATIONS),
+            definitions=DefinitionsRegistry(database),
             observe=observe_request,
         )
         audit.start()

@@ -21,11 +21,15 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def rest_application(
     server: AuthorizationServer,
     issuer: str,
+    arrival_seconds: float,
     database: Callable[[], Database],
     is_stopping: Callable[[], bool],
     lifespan: Lifespan | None = None,
 ) -> FastAPI:
-    """The application with every router that has no FHIR base; it has no pages of documents of its own."""
+    """The application with every router that has no FHIR base; it has no pages of documents of its own.
+
+    A body has `arrival_seconds` to come.
+    """
     rest = FastAPI(
         title="bhr_api",
         version=__version__,
@@ -35,7 +39,7 @@ def rest_application(
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
-    rest.include_router(oauth_router(server, _request_id))
+    rest.include_router(oauth_router(server, _request_id, arrival_seconds))
     rest.include_router(discovery_router(issuer))
     rest.include_router(operations_router(database, is_stopping, metrics))
     return rest

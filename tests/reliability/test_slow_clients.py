@@ -1,6 +1,7 @@
 """Clients that are slow, or go without a word, take nothing from the others (DESIGN promise 7)."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -87,6 +88,39 @@ def test_a_slow_body_is_refused_when_its_time_is_up(server: OwnServer) -> None:
     asyncio.run(run())
 
 
+FORM = b"POST /oauth/token HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+HALF_A_FORM = FORM + b"Content-Length: 1000\r\n\r\ngrant_type=client_credentials&client_secret=hidden"
+
+
+def test_a_slow_token_request_is_refused_when_its_time_is_up(server: OwnServer) -> None:
+    async def run() -> None:
+        async with asyncio.timeout(BOUND_SECONDS), sockets(server.running, 20) as slow:
+            for each in slow:
+                await each.send(HALF_A_FORM)
+            started = time.monotonic()
+            assert set(await asyncio.gather(*(each.status() for each in slow))) == {408}
+            assert ARRIVAL_SECONDS - 1 < time.monotonic() - started < ARRIVAL_SECONDS + 2
+            assert all(await asyncio.gather(*(each.is_closed_within(2) for each in slow)))
+
+    asyncio.run(run())
+
+
+def test_a_client_that_leaves_in_its_token_request_is_logged_in_one_line(server: OwnServer) -> None:
+    before = len(server.log.read_text())
+
+    async def run() -> None:
+        async with sockets(server.running) as (leaving,):
+            await leaving.send(HALF_A_FORM)
+            await asyncio.sleep(0.5)
+            leaving.reset()
+            await asyncio.sleep(0.5)
+
+    asyncio.run(run())
+    (line,) = server.log.read_text()[before:].splitlines()
+    assert json.loads(line).items() >= {"event": "client_left", "level": "info", "endpoint": "token"}.items()
+    assert "hidden" not in line
+
+
 def test_clients_that_go_without_a_word_leave_no_connection_behind(server: OwnServer) -> None:
     running = server.running
     token = running.token(running.new_tenant())
@@ -144,6 +178,26 @@ def test_clients_that_do_not_read_hold_no_database_connection(server: OwnServer,
             assert time.monotonic() - started < 5
             assert await asyncio.to_thread(server.busy_connections_become, 0, 5)
             assert server.open_sockets() >= POOL * 2
+
+    asyncio.run(run())
+    assert server.failures() == []
+
+
+def test_clients_that_leave_while_they_are_answered_are_no_fault_of_the_server(
+    server: OwnServer, long_page: tuple[str, bytes]
+) -> None:
+    _, request = long_page
+
+    async def run() -> None:
+        for n in range(40):
+            async with sockets(server.running, 2) as leaving:
+                for each in leaving:
+                    await each.send(request * 3)
+                # At some moment of the work, or of the answer.
+                await asyncio.sleep(n / 200)
+                for each in leaving:
+                    each.reset()
+        await asyncio.sleep(1)
 
     asyncio.run(run())
     assert server.failures() == []

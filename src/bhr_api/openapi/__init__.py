@@ -117,7 +117,7 @@ def _rest_document(issuer: str) -> Document:
     """What FastAPI says of its routes, which are open to everybody or authenticate clients themselves."""
     # Nothing is served here: the routes are only read.
     server = AuthorizationServer(public_url=issuer, sessions=async_sessionmaker(), audit=_no_audit, clock=_no_time)
-    rest = rest_application(server, issuer, _never, lambda: False).openapi()
+    rest = rest_application(server, issuer, 0, _never, lambda: False).openapi()
     for item in rest["paths"].values():
         for operation in item.values():
             operation["security"] = []

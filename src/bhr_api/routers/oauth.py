@@ -1,12 +1,15 @@
 """The OAuth endpoints over HTTP: token, introspect, revoke (RFC 6749 §3.2, RFC 7662 §2, RFC 7009 §2)."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.requests import ClientDisconnect
 
 from bhr_api.auth.authorization_server import AuthorizationServer, Endpoint
 from bhr_api.auth.client_assertion import ASSERTION_TYPE
@@ -14,16 +17,25 @@ from bhr_api.auth.request_form import MOST_BYTES, EndpointRequest
 from bhr_api.auth.server_transaction import OAuthResponse
 from bhr_api.errors import OverloadedError
 
+log = structlog.get_logger(__name__)
+
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+# What is left of a body that is not wanted is not read.
+_CLOSE = {"Connection": "close"}
 
 
-def oauth_router(server: AuthorizationServer, request_id: Callable[[Request], str]) -> APIRouter:
-    """The three endpoints; `request_id` tells the id under which a request is logged and audited."""
+def oauth_router(
+    server: AuthorizationServer, request_id: Callable[[Request], str], arrival_seconds: float
+) -> APIRouter:
+    """The three endpoints, where a body has `arrival_seconds` to come.
+
+    `request_id` tells the id under which a request is logged and audited.
+    """
     router = APIRouter(prefix="/oauth", tags=["OAuth 2"])
 
     def add(path: str, endpoint: Endpoint, summary: str, fields: dict[str, Any], required: list[str]) -> None:
         async def answer(request: Request) -> Response:
-            return await _answer(server, endpoint, request, request_id(request))
+            return await _answer(server, endpoint, request, request_id(request), arrival_seconds)
 
         router.add_api_route(
             path,
@@ -41,10 +53,20 @@ def oauth_router(server: AuthorizationServer, request_id: Callable[[Request], st
     return router
 
 
-async def _answer(server: AuthorizationServer, endpoint: Endpoint, request: Request, request_id: str) -> Response:
-    body = await _bounded_body(request)
+async def _answer(
+    server: AuthorizationServer, endpoint: Endpoint, request: Request, request_id: str, arrival_seconds: float
+) -> Response:
+    try:
+        async with asyncio.timeout(arrival_seconds):
+            body = await _bounded_body(request)
+    except TimeoutError:
+        # RFC 9110 §15.5.9: a server that gives up waiting says so, and closes.
+        return _refusal(408, "invalid_request", "The body took too long to arrive.", _CLOSE)
+    except ClientDisconnect:
+        log.info("client_left", endpoint=endpoint, request_id=request_id)
+        return Response(status_code=408)  # Nobody is there to read it.
     if body is None:
-        return _refusal(413, "invalid_request", f"The body is longer than {MOST_BYTES} bytes.")
+        return _refusal(413, "invalid_request", f"The body is longer than {MOST_BYTES} bytes.", _CLOSE)
     authorization = request.headers.getlist("authorization")
     if len(authorization) > 1:
         return _refusal(400, "invalid_request", "Several Authorization headers.")

@@ -308,6 +308,8 @@ def test_the_maximum_value_set_is_the_last_word() -> None:
 
     assert told(observation(code=concept("c")), profile, sets) == [("warning", "code-invalid", "Observation.code")]
     assert errors(observation(code=concept("z")), profile, sets) == [("code-invalid", "Observation.code")]
+    assert errors(observation(code={"text": "x"}), profile, sets) == [("code-invalid", "Observation.code")]
+    binding["strength"] = "preferred"
     assert errors(observation(code={"text": "x"}), profile, sets) == []
 
 

@@ -108,8 +108,9 @@ def test_a_slice_is_sliced_again() -> None:
     assert errors(of(A | {"text": "one"}, B), profile) == []
     assert errors(of(A | {"text": "two"}), profile) == [("required", "Observation.category")]
     assert errors(of(A | {"text": "one"}, A | {"text": "one"}), profile) == [("structure", "Observation.category[1]")]
-    assert errors(of(B), profile) == []
-    assert errors(of(B, B), profile) == [("structure", "Observation.category[1]")]
+    assert errors(of(B), profile) == [("required", "Observation.category")]
+    assert errors(of(), profile) == [("required", "Observation.category")]
+    assert errors(of(A | {"text": "one"}, B, B), profile) == [("structure", "Observation.category[2]")]
 
 
 def test_the_elements_of_a_slice_obey_its_definitions() -> None:

@@ -79,6 +79,19 @@ def test_what_a_profile_only_advises_is_a_warning(name: str, change: str, code: 
     assert [(issue.severity, issue.code, issue.expression) for issue in added] == [("warning", code, expression)]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_profile_can_be_asked_of_every_resource_of_its_type(version: str) -> None:
+    """Most do not conform; but nothing fails, and each issue names its profile."""
+    definitions = us_core(version)
+    structures = {id(one): one for one in definitions.structures.values() if one["kind"] == "resource"}
+    compiled = [found for one in structures.values() if (found := profiles(version).get(one["url"]))]
+    for resource in examples_of(version).values():
+        for profile in compiled:
+            if profile.structure["type"] == resource["resourceType"]:
+                issues = check_profiles(resource, [profile])
+                assert all(issue.expression and issue.diagnostics.endswith((".", ":")) for issue in issues)
+
+
 def changed(resource: Resource, change: str) -> Resource:
     """The resource with the change of a mutation; another type of a choice takes the place of the one that is there."""
     mutated = copy.deepcopy(resource)

@@ -61,7 +61,7 @@ def compile_bindings(
     maximum = max_value_set(binding)
     is_told = general is not None and max_value_set(general.binding) == maximum
     if maximum and strength != "required" and not is_told and not _is_required_by(base, maximum):
-        checks.append(_bound(maximum, "maximum", code, element, scope))
+        checks.append(_bound(maximum, "maximum", code, element, scope, needs_code=strength == "extensible"))
     return checks
 
 
@@ -75,7 +75,9 @@ def _is_required_by(base: ElementDefinition | None, value_set: str) -> bool:
     return base is not None and base.binding == value_set.partition("|")[0]
 
 
-def _bound(value_set: str, strength: str, code: str, element: Element, scope: Scope) -> ItemCheck:
+def _bound(
+    value_set: str, strength: str, code: str, element: Element, scope: Scope, *, needs_code: bool = True
+) -> ItemCheck:
     conformance = scope.profiles.conformance
     level = _LEVELS.get(strength, "error")
     end = f"{value_set}, the {strength} value set of {element.name} {scope.label(element)}."
@@ -85,7 +87,7 @@ def _bound(value_set: str, strength: str, code: str, element: Element, scope: Sc
     def check(value: Any, companion: Any, _walk: Walk) -> Findings:
         codings = codings_of(value, code)
         if not codings:
-            if strength == "maximum" or level == "information" or _stands_for_value(value, companion):
+            if not needs_code or level == "information" or _stands_for_value(value, companion):
                 return NOTHING
             return [Finding(level, "code-invalid", empty)]
         found = has_member(codings, value_set, conformance)

@@ -39,7 +39,7 @@ def compile_slicing(sliced: Element, slices: Sequence[Slice], label: Callable[[E
     late = f"The slices {names} come before all others {label(sliced)}."
     order = f"The slices come in the order {names} {label(sliced)}."
 
-    is_needed = any(one.element.min for one in named)
+    is_needed = any(one.element.min or one.resliced for one in named)
 
     def check(items: Sequence[Item], walk: Walk) -> Findings:
         if not items and not is_needed:
@@ -64,7 +64,8 @@ def compile_slicing(sliced: Element, slices: Sequence[Slice], label: Callable[[E
             found += count(group, unsure)
             for item in group:
                 found += one.content(item, walk)
-            if one.resliced and group:
+            # What is missing altogether is not missing from the slices of the slice as well.
+            if one.resliced and (group or not one.element.min):
                 found += one.resliced(group, walk)
         if default is not None:
             for item in rest:

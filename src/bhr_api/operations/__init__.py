@@ -2,5 +2,9 @@
 
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation
+from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
 
-OPERATIONS: tuple[Operation[Context], ...] = ()
+OPERATIONS: tuple[Operation[Context], ...] = (
+    PATIENT_EVERYTHING,
+    ENCOUNTER_EVERYTHING,
+)

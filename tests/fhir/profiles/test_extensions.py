@@ -71,7 +71,7 @@ def test_an_extension_is_found_wherever_it_stands(resource: Resource, place: str
         (("element", "Patient"), patient(extension=[VALUE]), True),
         (("element", "Patient"), observation(extension=[VALUE]), False),
         (("element", "DomainResource"), observation(extension=[VALUE]), True),
-        (("element", "Element"), observation(extension=[VALUE]), False),
+        (("element", "Element"), observation(extension=[VALUE]), True),
         (("element", "Element"), observation(code={"text": "x", "extension": [VALUE]}), True),
         (("element", "Observation.code"), observation(code={"text": "x", "extension": [VALUE]}), True),
         (("element", "CodeableConcept"), observation(code={"text": "x", "extension": [VALUE]}), True),

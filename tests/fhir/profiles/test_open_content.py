@@ -41,7 +41,8 @@ def identified(one: Resource) -> None:
 
 
 def coded(one: Resource) -> None:
-    if "coding" in one:
+    # US Core 6.1.0 fixes the system and code of every coding in a vital sign's category: that is closed content.
+    if "coding" in one and one["coding"][0].get("code") != "vital-signs":
         one["coding"].append(CODING)
 
 

@@ -170,6 +170,16 @@ def component(**elements: Any) -> Resource:
             id="beneath",
         ),
         pytest.param(
+            ("value", "code.coding.code"),
+            [
+                in_slice("Observation.component.code", min=1),
+                in_slice("Observation.component.code.coding", slicing=slicing(("value", "code"))),
+                in_slice("Observation.component.code.coding", min=1, sliceName="a"),
+                in_slice("Observation.component.code.coding.code", min=1, fixedCode="a"),
+            ],
+            id="sliced beneath",
+        ),
+        pytest.param(
             ("value", "code"),
             [
                 in_slice(

@@ -143,7 +143,8 @@ def _is_at(context: Resource, place: _Place, walk: Walk) -> bool:
         return _is_selected(expression, place, walk)
     # defining-extensions.html#context: an element id, perhaps in a named profile, of which then the path must do.
     wanted = expression.rpartition("#")[2].removeprefix(CORE)
-    return wanted in set(_names_of(place)) or _has_type(place, wanted)
+    # R4's examples have extensions for Element at the root of a resource too (cqf-library in a Questionnaire).
+    return wanted == "Element" or wanted in set(_names_of(place)) or _has_type(place, wanted)
 
 
 def _is_in_extension(url: str, place: _Place) -> bool:

@@ -151,6 +151,8 @@ def _children(step: Step, element: Element, scope: Scope) -> Iterator[Place]:
         yield from (Place(one) for one in child.slices if step.text in urls_of(one))
     elif child is not None:
         yield Place(child)
+        # What must be in a slice of the element is said of the element too: a coding that is sliced by its code.
+        yield from (Place(one) for one in child.slices if one.min > 0)
     else:
         profiles = [profile for type_ in element.types for profile in type_.get("profile", ())]
         for profile in profiles:

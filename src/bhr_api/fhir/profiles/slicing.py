@@ -79,15 +79,15 @@ def compile_slicing(sliced: Element, slices: Sequence[Slice], label: Callable[[E
 
 def _position(item: Item, slices: Sequence[Slice], maybe: list[int], walk: Walk) -> int | None:
     _, value, companion, code = item
-    unsure = -1
+    unsure = []
     for position, one in enumerate(slices):
         answer = one.test(value, companion, code, walk)
         if answer:
             return position
-        if answer is None and unsure < 0:
-            unsure = position
-    if unsure >= 0:
-        maybe[unsure] += 1
+        if answer is None:
+            unsure.append(position)
+    for position in unsure:
+        maybe[position] += 1
     return None
 
 

@@ -3,8 +3,12 @@
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation
 from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
+from bhr_api.operations.meta import META, META_ADD, META_DELETE
 
 OPERATIONS: tuple[Operation[Context], ...] = (
     PATIENT_EVERYTHING,
     ENCOUNTER_EVERYTHING,
+    META,
+    META_ADD,
+    META_DELETE,
 )

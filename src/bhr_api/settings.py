@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 from typing import Annotated
 
+from authlib.common.security import is_secure_transport
 from platformdirs import user_data_path
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.ASCII)
@@ -14,7 +15,7 @@ _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re
 class Settings(BaseSettings):
     """Everything that the one who runs the server can set. Only the doors read this."""
 
-    model_config = SettingsConfigDict(env_prefix="BHR_", env_file=".env", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="BHR_", env_file=".env", extra="ignore", allow_inf_nan=False)
 
     database_url: SecretStr | None = Field(None, description="postgresql:// URL; unset starts the embedded PostgreSQL.")
     data_dir: Path = Field(
@@ -22,18 +23,28 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
-    public_url: str | None = Field(None, description="The URL by which clients reach the server, without a path.")
+    public_url: str | None = Field(
+        None, validate_default=True, description="The URL by which clients reach the server, without a path."
+    )
     workers: int = Field(1, ge=1, le=256, description="Worker processes.")
     pool_size: int = Field(10, ge=1, le=200, description="Database connections of each worker.")
-    pool_wait_seconds: float = Field(2.0, gt=0, description="How long a request waits for a connection before 503.")
-    statement_timeout_seconds: float = Field(30.0, gt=0, description="How long a statement may run.")
+    pool_wait_seconds: float = Field(
+        2.0, ge=0.001, le=3600, description="How long a request waits for a connection before 503."
+    )
+    statement_timeout_seconds: float = Field(
+        30.0, ge=0.001, le=86400, description="How long a statement may run, to the millisecond."
+    )
     audit_flush_seconds: float = Field(
-        0.2, ge=0, description="How long reads wait for the audit; 0 is before the answer."
+        0.2, ge=0, le=3600, description="How long reads wait for the audit; 0 is before the answer."
     )
     body_limit: int = Field(10_000_000, gt=0, description="The largest request body, in bytes.")
     bundle_limit: int = Field(50_000_000, gt=0, description="The largest batch or transaction, in bytes.")
-    request_timeout_seconds: float = Field(60.0, gt=0, description="How long a request may take to arrive.")
-    shutdown_seconds: float = Field(30.0, gt=0, description="How long requests in flight may take at the end.")
+    request_timeout_seconds: float = Field(
+        60.0, ge=0.001, le=86400, description="How long a request may take to arrive."
+    )
+    shutdown_seconds: float = Field(
+        30.0, ge=0.001, le=86400, description="How long requests in flight may take at the end."
+    )
     lenient: bool = Field(False, description="Ignore unknown search parameters without being asked to.")
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Browser origins that may call besides those that clients register, separated by commas."
@@ -53,14 +64,39 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is no origin; one looks like https://app.example.org")
         return origins
 
+    @field_validator("public_url")
+    @classmethod
+    def _require_origin(cls, value: str | None, others: ValidationInfo) -> str | None:
+        """RFC 8414 §3: metadata of an issuer with a path would stand elsewhere. RFC 6749 §3.2: tokens go over TLS only."""
+        if value is None:
+            if "host" in others.data and not is_secure_transport(f"http://{_address_of(others.data['host'])}"):
+                raise ValueError(
+                    "must be set, to an https:// URL, when the server listens for other machines on the address"
+                    f" {others.data['host']}"
+                )
+            return None
+        if not _ORIGIN.fullmatch(value.rstrip("/").lower()):
+            raise ValueError(
+                "must be scheme and host, with a port if need be, and no path: https://records.example.org"
+            )
+        if not is_secure_transport(value):
+            raise ValueError("must be https://; http:// is for this machine itself, such as http://localhost:8000")
+        return value
+
     @property
     def issuer(self) -> str:
         """The public URL without a trailing slash."""
-        # Nobody can call a wildcard address; whoever listens on one from afar sets the public URL.
-        host = "localhost" if self.host in ("0.0.0.0", "::") else self.host  # noqa: S104
-        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+        return (self.public_url or f"http://{_address_of(self.host)}:{self.port}").rstrip("/")
 
     @property
     def base_url(self) -> str:
         """The FHIR base."""
         return f"{self.issuer}/fhir"
+
+
+def _address_of(host: str) -> str:
+    """The address to listen on, as a client on this machine writes it in a URL."""
+    # Nobody can call a wildcard address; whoever listens on one from afar sets the public URL.
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        return "localhost"
+    return f"[{host}]" if ":" in host else host

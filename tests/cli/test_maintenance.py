@@ -38,6 +38,16 @@ def test_check_finds_a_misspelt_setting(bhr_api: CommandLine, monkeypatch: pytes
     assert "PROBLEM  Settings    BHR_WORKRES: there is no such setting" in bhr_api.run("check").stdout
 
 
+def test_check_finds_a_misspelt_setting_of_the_file(bhr_api: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BHR_WORKERS=2\nBHR_BODYLIMIT=5\nexport BHR_PROT=8000\nOTHER=1\n")
+    assert "PROBLEM  Settings    BHR_BODYLIMIT, BHR_PROT: there is no such setting" in bhr_api.run("check").stdout
+
+
+def test_a_public_url_with_a_path_is_refused_by_every_command(bhr_api: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("BHR_PUBLIC_URL=https://example.org/records\n")
+    assert "public_url: Value error, must be scheme and host" in bhr_api.refusal("check")
+
+
 def test_check_finds_a_missing_month_of_the_audit(new_database: str) -> None:
     bhr_api = CommandLine(("--database-url", new_database))
     bhr_api.output("migrate")

@@ -1,12 +1,12 @@
 """`bhr-api migrate`, `check`, `reindex`, `backup` and `restore`: the upkeep of the database."""
 
 import asyncio
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
 from bhr_api.cli.databases import database_of, opened, prepare, tenant_called
 from bhr_api.cli.failures import CommandError
@@ -50,11 +50,10 @@ def check(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
 
 
 def _settings_finding(settings: Settings) -> Finding:
-    unknown = sorted(
-        name
-        for name in os.environ
-        if name.startswith("BHR_") and name.removeprefix("BHR_").lower() not in Settings.model_fields
-    )
+    # Both sources give names in lower case, as they are compared.
+    given = {*EnvSettingsSource(Settings).env_vars, *DotEnvSettingsSource(Settings).env_vars}
+    known = {f"bhr_{name}" for name in Settings.model_fields}
+    unknown = sorted(name.upper() for name in given - known if name.startswith("bhr_"))
     if unknown:
         return Finding("Settings", False, f"{', '.join(unknown)}: there is no such setting")
     where = "at BHR_DATABASE_URL" if settings.database_url is not None else f"embedded, in {settings.data_dir}"

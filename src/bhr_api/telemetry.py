@@ -1,12 +1,28 @@
 """Metrics and logs: counts, kinds and durations, never names, codes, tokens or query values (docs/operations.md)."""
 
 import logging
+import multiprocessing
 import os
 import sys
 from functools import cache
+from typing import Any
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+# The library looks for the variable when it is imported. It is ours to tell our workers of their directory: one that comes
+# from elsewhere may be missing, or hold the numbers of other programs.
+if multiprocessing.parent_process() is None:
+    for _name in ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir"):
+        os.environ.pop(_name, None)
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 REQUESTS = Counter(
@@ -29,9 +45,33 @@ class _LibraryLog(logging.Handler):
     """Says which library logged at which level. Its message may quote values, so that it stays out."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Log that there was something."""
-        place = f"{record.module}:{record.lineno}"
-        structlog.get_logger(record.name).error("library_log", level_name=record.levelname, place=place)
+        """Log that there was something, and of which class and from where the exception was that it tells of."""
+        facts: dict[str, Any] = {
+            "library": record.name,
+            "level_name": record.levelname,
+            "place": f"{record.module}:{record.lineno}",
+        }
+        if record.exc_info and record.exc_info[1] is not None:
+            facts |= {"error": type(record.exc_info[1]).__qualname__, "raised_at": place_of(record.exc_info[1])}
+        structlog.get_logger(record.name).error("library_log", **facts)
+
+
+class _StandardError:
+    """Writes lines on standard error, whichever stream that is at the moment."""
+
+    def msg(self, line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    info = warning = error = msg
+
+
+def place_of(error: BaseException) -> str:
+    """The file and line where `error` was raised."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    return f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}" if frame else ""
 
 
 def observe_request(interaction: str, resource_type: str, status: int, seconds: float) -> None:
@@ -71,7 +111,7 @@ def forget_worker(process_id: int) -> None:
 
 def configure_logging(format: str) -> None:
     """Structured logs on standard error, as JSON lines or for a console; libraries' own from errors on, without traces."""
-    logging.basicConfig(level=logging.ERROR, handlers=[_LibraryLog()], force=True)
+    logging.basicConfig(level=logging.ERROR, handlers=[_LibraryLog(logging.ERROR)], force=True)
     # Its pool retries by itself and logs each try; what it comes to is told by the requests.
     logging.getLogger("asyncpg").setLevel(logging.CRITICAL)
     renderer = structlog.processors.JSONRenderer() if format == "json" else structlog.dev.ConsoleRenderer()
@@ -82,6 +122,6 @@ def configure_logging(format: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: _StandardError(),
         cache_logger_on_first_use=True,
     )

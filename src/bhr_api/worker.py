@@ -7,9 +7,11 @@ import multiprocessing
 import os
 import signal
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
@@ -21,6 +23,9 @@ from bhr_api.telemetry import configure_logging, forget_worker
 
 if TYPE_CHECKING:
     from bhr_api.app import Application
+
+
+log = structlog.get_logger(__name__)
 
 
 def create_application() -> "Application":
@@ -72,10 +77,12 @@ def _options(settings: Settings) -> dict[str, Any]:
         "lifespan": "on",
         "access_log": False,
         "log_level": "warning",
+        # What uvicorn has to tell goes the way of other libraries' errors (telemetry).
+        "log_config": None,
         "server_header": False,
         "date_header": True,
         "proxy_headers": False,
-        "timeout_graceful_shutdown": int(settings.shutdown_seconds),
+        "timeout_graceful_shutdown": settings.shutdown_seconds,
         "backlog": 2048,
     }
 
@@ -98,9 +105,24 @@ class _Workers(Multiprocess):
     """Worker processes whose parent stops listening at once when they are to end, so that nobody waits for an answer."""
 
     def keep_subprocess_alive(self) -> None:
-        """Replace those that have died, in the metrics too."""
+        """Replace those that have died, and say so."""
+        before = list(self.processes)
+        with self._forgetting():
+            super().keep_subprocess_alive()
+        for dead, successor in zip(before, self.processes, strict=True):
+            if dead is not successor:
+                log.warning("worker_replaced", pid=dead.pid, successor=successor.pid, **_end(dead.exitcode))
+
+    def handle_signals(self) -> None:
+        """Do what signals ask for, which may take workers away."""
+        with self._forgetting():
+            super().handle_signals()
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """Workers that are gone afterwards are so in the metrics too."""
         before = self._process_ids()
-        super().keep_subprocess_alive()
+        yield
         for process_id in before - self._process_ids():
             forget_worker(process_id)
 
@@ -112,6 +134,13 @@ class _Workers(Multiprocess):
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
+
+
+def _end(exit_code: int | None) -> dict[str, Any]:
+    """By which signal a process ended, or else with which code (multiprocessing.Process.exitcode)."""
+    if exit_code is None or exit_code >= 0:
+        return {"exit_code": exit_code}
+    return {"signal": signal.Signals(-exit_code).name}
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -58,9 +58,11 @@ class ServerProcess:
         return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
     def failures(self) -> list[str]:
-        """The lines of the log that tell of faults of the server's own, for which a request is answered 500."""
+        """The lines of the log that tell of faults of the server's own or of its libraries, and what is no line of it."""
         lines = self.log.read_text().splitlines()
-        return [line for line in lines if "internal_error" in line or "Exception in ASGI" in line]
+        return [
+            line for line in lines if "internal_error" in line or "library_log" in line or not line.startswith('{"')
+        ]
 
     def start(self) -> None:
         """Start the server and return when it answers."""

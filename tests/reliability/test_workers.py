@@ -1,5 +1,6 @@
 """Several workers on one port: each has its share of the connections, also after one of them was replaced."""
 
+import json
 import os
 import re
 import signal
@@ -108,6 +109,16 @@ def test_a_replaced_worker_gets_the_next_connections(two_workers: OwnServer, ope
     counts = connections_of(two_workers)
     successor = next(worker for worker in counts if worker != survivor)
     assert abs(counts[survivor] - counts[successor]) <= SLACK
+
+
+def test_a_worker_that_is_replaced_is_logged(two_workers: OwnServer) -> None:
+    killed, _ = two_workers.workers()
+    os.kill(killed, signal.SIGKILL)
+    assert both_serve(two_workers, killed)
+    lines = [json.loads(line) for line in two_workers.log.read_text().splitlines()]
+    (replaced,) = [line for line in lines if line["event"] == "worker_replaced"]
+    assert (replaced["level"], replaced["pid"], replaced["signal"]) == ("warning", killed, "SIGKILL")
+    assert replaced["successor"] in two_workers.workers()
 
 
 def test_the_metrics_forget_the_connections_of_a_worker_that_was_killed(two_workers: OwnServer) -> None:

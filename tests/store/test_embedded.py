@@ -25,6 +25,7 @@ from bhr_api.store.embedded import (
     MissingDatabaseError,
     reachable,
 )
+from bhr_api.telemetry import configure_logging
 
 AS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not AS_ROOT, reason="needs root to become another user")
@@ -367,7 +368,10 @@ def test_a_server_that_outlived_its_owner_is_taken_over(data_dir: Path) -> None:
     assert server.process_id is None
 
 
-def test_a_taken_over_server_with_other_settings_is_restarted(data_dir: Path) -> None:
+def test_a_taken_over_server_with_other_settings_is_restarted(
+    data_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    configure_logging("json")
     owner = start_owner(data_dir)
     server = EmbeddedPostgreSQL(data_dir)
     process_id = server.process_id
@@ -377,6 +381,7 @@ def test_a_taken_over_server_with_other_settings_is_restarted(data_dir: Path) ->
     with server:
         assert server.process_id != process_id
         assert ask(server.dsn, "SHOW work_mem") != "1MB"
+    assert "postgresql_has_other_settings" in capsys.readouterr().err
 
 
 @pytest.mark.soak

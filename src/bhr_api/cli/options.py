@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from bhr_api.cli.failures import CommandError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.settings import Settings
+from bhr_api.telemetry import configure_logging
 
 DatabaseUrl = Annotated[
     str | None,
@@ -36,13 +37,18 @@ PublicUrl = Annotated[
 
 
 def settings_of(**given: Any) -> Settings:
-    """The settings: the options that were `given`, then BHR_ variables, then .env. Raises CommandError."""
+    """The settings: the options that were `given`, then BHR_ variables, then .env. Raises CommandError.
+
+    From now on the log is written as they say, on standard error: output is for what a command gives.
+    """
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         # The values are left out: one of them may be a URL with a password.
         problems = [f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()]
         raise CommandError(f"The settings are wrong: {'; '.join(problems)}.") from error
+    configure_logging(settings.log_format)
+    return settings
 
 
 TypeNames = Annotated[

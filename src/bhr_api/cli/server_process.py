@@ -16,7 +16,6 @@ from bhr_api.cli.failures import CommandError
 from bhr_api.cli.postgresql_watch import kept_running
 from bhr_api.settings import Settings
 from bhr_api.store.embedded import EmbeddedPostgreSQL
-from bhr_api.telemetry import configure_logging
 
 _POLL_SECONDS = 0.05
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  looked up, not listened on
@@ -31,7 +30,6 @@ def run_server(settings: Settings, preparation: Preparation) -> None:
     The embedded one is started before and stopped after it.
     """
     settings = _with_free_port(settings)
-    configure_logging(settings.log_format)
     try:
         with _database(settings) as dsn:
             asyncio.run(prepare(dsn))

@@ -5,7 +5,6 @@ docs/decisions/0002-embedded-postgresql.md, what an operator needs to know in do
 One process owns a data directory, by a lock on a file in it. A postmaster that outlived its owner is taken over.
 """
 
-import logging
 import shutil
 import subprocess
 import time
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import structlog
 
 from bhr_api.store.embedded_cluster import (
     ask,
@@ -62,7 +63,7 @@ __all__ = [
 _HUNG_AFTER_SECONDS = 5
 _OWNER_STARTS_WITHIN_SECONDS = 30
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class EmbeddedPostgreSQL:
@@ -220,7 +221,7 @@ class EmbeddedPostgreSQL:
         wanted = settings_files(place, programs, own_account_name())
         process_id = running_postmaster(place)
         if process_id is not None and _read_settings(place, wanted) != wanted:
-            log.info("PostgreSQL runs with other settings: restarting it")
+            log.info("postgresql_has_other_settings")
             shut_down(place, process_id)
         launched = False
         while True:
@@ -249,11 +250,11 @@ class EmbeddedPostgreSQL:
                 if ask(place, "SELECT 1") == "1":
                     return True
                 if taken_over is not None and now - started > _HUNG_AFTER_SECONDS:
-                    log.warning("PostgreSQL runs but does not answer: restarting it")
+                    log.warning("postgresql_does_not_answer")
                     shut_down(place, taken_over, fast_seconds=5)
                     return False
             if now - last_report > 5:
-                log.info("PostgreSQL is starting, after a crash it recovers first: %.0f s", now - started)
+                log.info("postgresql_recovers_first", seconds=round(now - started))
                 last_report = now
             time.sleep(pause)
             pause = min(pause * 1.3, 0.2)
@@ -305,7 +306,7 @@ def _raise_unless_passing(place: Place) -> None:
     output = start_output(place)
     # Backends of a killed postmaster end within moments of noticing it; until then PostgreSQL refuses to start.
     if "is still in use" in output or "already exists" in output:
-        log.info("PostgreSQL waits for processes of its former postmaster to end")
+        log.info("postgresql_waits_for_its_former_self")
         time.sleep(0.2)
         return
     raise EmbeddedPostgreSQLError(

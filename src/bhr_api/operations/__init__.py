@@ -3,6 +3,7 @@
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation
 from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
+from bhr_api.operations.lastn import LASTN
 from bhr_api.operations.meta import META, META_ADD, META_DELETE
 
 OPERATIONS: tuple[Operation[Context], ...] = (
@@ -11,4 +12,5 @@ OPERATIONS: tuple[Operation[Context], ...] = (
     META,
     META_ADD,
     META_DELETE,
+    LASTN,
 )

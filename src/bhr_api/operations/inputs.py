@@ -16,14 +16,14 @@ _ANSWER_SHAPE = frozenset({"_format", "_pretty"})
 
 
 class Inputs:
-    """What an operation was given; `known` are the parameters that it has.
+    """What an operation was given; `known` are the parameters that it has, None for one that takes those of a search.
 
     Raises InvalidParameterError for another parameter, MalformedRequestError for a body that is no Parameters resource, and
     InvalidResourceError for one that breaks R4's rules. With `resource_name`, a body of another type is the parameter of that
     name by itself (operations.html: "if there is exactly one in parameter, and it is a resource").
     """
 
-    def __init__(self, request: Request, known: Collection[str], resource_name: str | None = None) -> None:
+    def __init__(self, request: Request, known: Collection[str] | None, resource_name: str | None = None) -> None:
         self._values: dict[str, list[Any]] = {}
         for name, value in request.parameters:
             if name not in _ANSWER_SHAPE and value:
@@ -37,10 +37,14 @@ class Inputs:
         for parameter in _parameters(body):
             self._add(parameter["name"], _value(parameter), known)
 
-    def _add(self, name: str, value: Any, known: Collection[str]) -> None:
-        if name not in known:
+    def _add(self, name: str, value: Any, known: Collection[str] | None) -> None:
+        if known is not None and name not in known:
             raise InvalidParameterError(name, "", f"the operation takes {', '.join(sorted(known)) or 'no parameters'}")
         self._values.setdefault(name, []).append(value)
+
+    def texts(self) -> list[tuple[str, str]]:
+        """Every parameter with its value as an address has it. Raises InvalidParameterError for a value with parts."""
+        return [(name, _text(name, value)) for name, values in self._values.items() for value in values]
 
     def all(self, name: str) -> list[Any]:
         """Every value: text of an address, JSON of a body."""
@@ -73,6 +77,14 @@ class Inputs:
         if value not in (None, True, False, "true", "false"):
             raise InvalidParameterError(name, str(value)[:60], "it is true or false")
         return None if value is None else value in (True, "true")
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, dict | list):
+        raise InvalidParameterError(name, "", "it is a simple value, as in an address")
+    return str(value)
 
 
 def _parsed(body: bytes | None) -> Resource | None:

@@ -1,16 +1,22 @@
 """The months of the audit: who may make their partitions, and a server whose role may not."""
 
 import asyncio
+import socket
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
+from bhr_api.app import Application
+from bhr_api.cli.databases import prepare
+from bhr_api.settings import Settings
 from bhr_api.store.audit import PartitionRightError, ensure_partitions
 from bhr_api.store.migrations import migrate
 from tests.fixtures.database import TestServer, on_database, with_database
+from tests.fixtures.server import RunningServer, serve
 
 MARCH = datetime(2031, 3, 31, 23, 59, tzinfo=UTC)
 MONTHS = ["audit_event_203103", "audit_event_203104", "audit_event_203105", "audit_event_203106"]
@@ -65,6 +71,22 @@ def test_a_role_that_owns_nothing_finds_the_partitions_that_the_owner_made(owner
     on_database(owner_dsn, lambda connection: ensure_partitions(connection, MARCH))
     on_database(reader_dsn, lambda connection: ensure_partitions(connection, MARCH))
     assert on_database(owner_dsn, partitions) == MONTHS
+
+
+def test_a_server_whose_role_owns_nothing_serves(owner_dsn: str, reader_dsn: str) -> None:
+    asyncio.run(prepare(owner_dsn))
+    asyncio.run(prepare(reader_dsn))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = Settings(_env_file=None, port=listener.getsockname()[1], database_url=SecretStr(reader_dsn))
+        running, thread = serve(Application(settings, reader_dsn), listener)
+        try:
+            server = RunningServer(settings.issuer, reader_dsn)
+            with server.client(server.token("default")) as http:
+                assert http.put("Patient/p1", json={"resourceType": "Patient", "id": "p1"}).status_code == 201
+                assert http.get("Patient?_id=p1&_summary=count").json()["total"] == 1
+        finally:
+            running.should_exit = True
+            thread.join(timeout=30)
 
 
 def test_a_role_that_may_not_make_a_partition_is_told_who_may(owner_dsn: str, reader_dsn: str) -> None:

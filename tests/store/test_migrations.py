@@ -1,6 +1,7 @@
 """Migrations: up and down, by several starters at once, with a record in the database, and refused by an older program."""
 
 import asyncio
+import re
 import shutil
 import socket
 from collections import Counter
@@ -134,6 +135,21 @@ def test_the_record_is_untouched_by_a_way_up_and_down(first_dsn: str) -> None:
     move(first_dsn, FIRST)
     assert on_database(first_dsn, schema_revision) == FIRST
     assert on_database(first_dsn, contents) == before
+
+
+def test_the_documented_way_back_takes_one_revision_away(
+    first_dsn: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    asyncio.run(migrate(first_dsn))
+    before = on_database(first_dsn, contents)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BHR_DATABASE_URL", first_dsn)
+    exec(compile(program, "docs/operations.md", "exec"), {})
+    assert on_database(first_dsn, schema_revision) == "0002"
+    assert on_database(first_dsn, contents) == before
+    assert not {"package", "package_resource"} & on_database(first_dsn, table_names)
 
 
 @pytest.fixture

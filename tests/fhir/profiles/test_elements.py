@@ -325,6 +325,15 @@ def test_an_invariant_is_told_with_its_severity(severity: str) -> None:
     assert told(observation(code={"text": "x"}), profile) == []
 
 
+def test_best_practice_is_advice() -> None:
+    advice = {"url": CORE + "elementdefinition-bestpractice", "valueBoolean": True}
+    constraint = {"key": "x-1", "severity": "error", "expression": "text.exists()", "extension": [advice]}
+
+    assert told(observation(), of_observation("code", constraint=[constraint])) == [
+        ("warning", "invariant", "Observation.code")
+    ]
+
+
 def test_an_invariant_of_r4_is_not_told_again() -> None:
     constraint = {"key": "obs-6", "severity": "error", "human": "x", "expression": "false"}
     profile = structure("Observation")

@@ -142,7 +142,26 @@ def test_the_parts_of_a_complex_extension_are_those_of_its_definition() -> None:
             ("error", "required", "Patient.extension[0].extension[0].value"),
         ][:1]
     )
-    assert told(of({"url": "b", "valueCode": "x"}), definition) == [
-        ("error", "required", "Patient.extension[0].extension"),
-        ("error", "structure", "Patient.extension[0].extension[0]"),
+    assert told(of({"url": "a", "valueCode": "x"}, {"url": "b", "valueCode": "x"}), definition) == [
+        ("error", "structure", "Patient.extension[0].extension[1]"),
+        ("error", "extension", "Patient.extension[0].extension[1]"),
+    ]
+
+
+def test_a_part_that_an_open_definition_does_not_have_is_none() -> None:
+    part = element("Extension.extension", sliceName="a", min=0, max="1", types=["Extension"])
+    url = {"id": "Extension.extension:a.url", "path": "Extension.extension.url", "min": 1, "fixedUri": "a"}
+    definition = extension(element("Extension.extension", min=0, max="*"), part, url)
+
+    def of(part_url: str) -> Resource:
+        return patient(extension=[{"url": KNOWN, "extension": [{"url": part_url, "valueCode": "x"}]}])
+
+    assert told(of("a"), definition) == []
+    assert told(of("b"), definition) == [("error", "extension", "Patient.extension[0].extension[0]")]
+    assert told(of("http://example.org/e"), definition)[0][0] == "information"
+
+
+def test_the_url_of_an_extension_that_is_no_part_is_absolute() -> None:
+    assert told(patient(extension=[{"url": "known", "valueCode": "x"}])) == [
+        ("error", "extension", "Patient.extension[0]")
     ]

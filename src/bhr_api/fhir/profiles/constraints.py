@@ -17,6 +17,8 @@ from bhr_api.fhirpath.nodes import Environment, Node, truth
 Holds = Callable[[Any, Any, Walk], bool]
 """(value, companion, walk) -> whether the constraint holds. Raises one of `_CANNOT_BE_EVALUATED` where that is unknown."""
 
+BEST_PRACTICE = "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice"
+
 _SERVICES = re.compile(r"\b(?:memberOf|conformsTo|resolve)\(")
 _CANNOT_BE_EVALUATED = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, FHIRPathError)
 
@@ -39,7 +41,7 @@ def added_constraints(
 
 
 def _constraint(constraint: Resource, code: str, element: Element, scope: Scope) -> ItemCheck:
-    key, level = constraint["key"], constraint.get("severity", "error")
+    key, level = constraint["key"], _level(constraint)
     text = str(constraint.get("human") or constraint["expression"]).rstrip(". ")
     broken = f"{key} does not hold: {text} {scope.label(element)}."
     try:
@@ -49,15 +51,20 @@ def _constraint(constraint: Resource, code: str, element: Element, scope: Scope)
 
     def check(value: Any, companion: Any, walk: Walk) -> Findings:
         try:
-            return NOTHING if holds(value, companion, walk) else [Finding(_level(level), "invariant", broken)]
+            return NOTHING if holds(value, companion, walk) else [Finding(level, "invariant", broken)]
         except _CANNOT_BE_EVALUATED as error:
             return [_cannot_tell(key, error, scope.label(element))]
 
     return check
 
 
-def _level(severity: str) -> Level:
-    return "warning" if severity == "warning" else "error"
+def _level(constraint: Resource) -> Level:
+    # The extension bestpractice marks what "implementers may choose to enforce at error level": here it is advice.
+    is_advice = any(
+        extension.get("url") == BEST_PRACTICE and extension.get("valueBoolean") is True
+        for extension in constraint.get("extension", ())
+    )
+    return "warning" if is_advice or constraint.get("severity") == "warning" else "error"
 
 
 def _cannot_tell(key: str, error: Exception, label: str) -> Finding:

@@ -11,11 +11,10 @@ from bhr_api.fhir.definitions import (
     ElementDefinition,
     elements_of,
     is_resource_type,
-    is_subtype,
     is_type,
 )
 from bhr_api.fhir.profiles.bindings import compile_bindings
-from bhr_api.fhir.profiles.conformance import SIMPLE_QUANTITY, core_type
+from bhr_api.fhir.profiles.conformance import core_type
 from bhr_api.fhir.profiles.constraints import added_constraints, compile_constraints
 from bhr_api.fhir.profiles.discriminators import Test, slice_test, takes
 from bhr_api.fhir.profiles.findings import (
@@ -29,11 +28,14 @@ from bhr_api.fhir.profiles.findings import (
 )
 from bhr_api.fhir.profiles.members import Reader, reader_of
 from bhr_api.fhir.profiles.references import compile_targets
-from bhr_api.fhir.profiles.scope import CompiledProfile, Scope
+from bhr_api.fhir.profiles.scope import Scope
 from bhr_api.fhir.profiles.slicing import GroupCheck, Slice, compile_slicing
 from bhr_api.fhir.profiles.snapshot import Element, at_path, children_of
+from bhr_api.fhir.profiles.type_profiles import compile_profiles
 from bhr_api.fhir.profiles.values import compile_values
 from bhr_api.fhir.profiles.walk import Walk
+
+_FACETS = ("fixed", "_fixed", "pattern", "_pattern", "minValue", "maxValue", "maxLength", "binding")
 
 
 def compile_object(element: Element, type_name: str, scope: Scope, general: Element | None) -> tuple[MemberCheck, ...]:
@@ -59,9 +61,6 @@ def _content_of(element: Element, scope: Scope) -> Element:
 
 
 # Members
-
-
-_FACETS = ("fixed", "_fixed", "pattern", "_pattern", "minValue", "maxValue", "maxLength", "binding")
 
 
 def _member(
@@ -116,9 +115,6 @@ def _checked(
         return found
 
     return check
-
-
-_FACETS = ("fixed", "_fixed", "pattern", "_pattern", "minValue", "maxValue", "maxLength", "binding")
 
 
 def _says_nothing(element: Element, base: ElementDefinition, scope: Scope, general: Element | None) -> bool:
@@ -196,7 +192,7 @@ def compile_own(
     checks += compile_bindings(element, code, scope, base, general)
     if code == "Reference":
         checks += compile_targets(element, scope, base, general)
-    checks += _profile_checks(element, code, scope, base, general)
+    checks += compile_profiles(element, code, scope, base, general)
     return checks
 
 
@@ -225,61 +221,6 @@ def _type_check(
     wanted = ", ".join(sorted(element.type_codes))
     sentence = f"{element.name} is of type {code}, but must be {wanted} {scope.label(element)}."
     return lambda _value, _companion, _walk: [Finding("error", "structure", sentence)]
-
-
-# Profiles of types
-
-
-def _profile_checks(
-    element: Element, code: str, scope: Scope, base: ElementDefinition | None, general: Element | None
-) -> list[ItemCheck]:
-    """The check against ElementDefinition.type.profile; extensions are checked wherever they stand (extensions.py)."""
-    profiles = [profile for each in _codes_for(element, code) for profile in element.profiles_of(each)]
-    if not profiles or any(core_type(profile) for profile in profiles):
-        return []
-    if general is not None and general.profiles_of(code) == profiles:
-        return []
-    if profiles == [SIMPLE_QUANTITY] and base and any(one.key == "sqty-1" for one in base.constraints):
-        return []
-    if code == "Extension" and all(_is_found_by_url(profile, scope) for profile in profiles):
-        return []
-    return [_profiled(profiles, element, scope)]
-
-
-def _codes_for(element: Element, code: str) -> list[str]:
-    return [each for each in element.type_codes if each == code or is_subtype(code, each)]
-
-
-def _is_found_by_url(canonical: str, scope: Scope) -> bool:
-    structure = scope.profiles.conformance.structure
-    found = structure(canonical)
-    return found is None or structure(canonical.partition("|")[0]) is found
-
-
-def _profiled(canonicals: Sequence[str], element: Element, scope: Scope) -> ItemCheck:
-    label = scope.label(element)
-    listed = ", ".join(canonicals)
-
-    def check(value: Any, companion: Any, walk: Walk) -> Findings:
-        profiles = [profile for canonical in canonicals if (profile := scope.profiles.get(canonical))]
-        if len(profiles) < len(canonicals):
-            if any(not has_error(profile.findings(value, companion, walk)) for profile in profiles):
-                return NOTHING
-            sentence = f"{listed} is not loaded, so {element.name} was not checked against it {label}."
-            return [Finding("warning", "not-found", sentence)]
-        if len(profiles) == 1:
-            return profiles[0].findings(value, companion, walk)
-        return _one_of(profiles, value, companion, walk)
-
-    def _one_of(profiles: Sequence[CompiledProfile], value: Any, companion: Any, walk: Walk) -> Findings:
-        outcomes = [profile.findings(value, companion, walk) for profile in profiles]
-        for outcome in outcomes:
-            if not has_error(outcome):
-                return outcome
-        first = next(finding for finding in outcomes[0] if finding.severity == "error")
-        return [Finding("error", "structure", f"{element.name} conforms to none of {listed} {label}: {first.sentence}")]
-
-    return check
 
 
 # Slices

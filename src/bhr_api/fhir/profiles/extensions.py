@@ -11,7 +11,9 @@ from typing import Any
 from bhr_api.fhir.definitions import PRIMITIVE_TYPES, Resource, is_resource_type, is_subtype, is_type, json_names
 from bhr_api.fhir.profiles.conformance import CORE
 from bhr_api.fhir.profiles.findings import NOTHING, Finding, Findings
+from bhr_api.fhir.profiles.paths import urls_of
 from bhr_api.fhir.profiles.scope import CompiledProfile, Profiles
+from bhr_api.fhir.profiles.snapshot import Element
 from bhr_api.fhir.profiles.walk import Walk
 from bhr_api.fhirpath.compiler import compile_expression
 from bhr_api.fhirpath.errors import FHIRPathError
@@ -69,15 +71,48 @@ class _Extensions:
 
     def _extension(self, value: Any, name: str, place: _Place, walk: Walk) -> Findings:
         url = value["url"]
-        if ":" not in url:
-            # extensibility.html: the parts of a complex extension have relative urls; its definition says which.
-            return NOTHING
-        profile = self.profiles.get(url)
-        if profile is None or profile.structure.get("type") != "Extension":
+        if _is_relative(url):
+            return self._part(url, place)
+        profile = self.definition(url)
+        if profile is None:
             return _unknown(url, name)
         if wrong := _misplaced(profile, name, place, walk):
             return [wrong]
         return profile.findings(value, None, walk)
+
+    def definition(self, url: str) -> CompiledProfile | None:
+        """The definition of an extension."""
+        profile = self.profiles.get(url)
+        return profile if profile is not None and profile.structure.get("type") == "Extension" else None
+
+    def _part(self, url: str, place: _Place) -> Findings:
+        """A part of a complex extension has a relative url, and is what the definition of the whole says."""
+        if place.key not in _KINDS:
+            sentence = f"The url of an extension is absolute, but for the parts of another; {url[:80]!r} is not."
+            return [Finding("error", "extension", sentence)]
+        whole = self._defined(place)
+        if whole is None or any(url in urls_of(part) for part in _parts_of(whole)):
+            return NOTHING
+        sentence = f"The extension {place.value['url'][:200]} has no part {url[:80]!r} ({whole.id})."
+        return [Finding("error", "extension", sentence)]
+
+    def _defined(self, place: _Place) -> Element | None:
+        """What the definitions say of the extension at this place; None if nothing."""
+        url = place.value["url"]
+        if not _is_relative(url):
+            profile = self.definition(url)
+            return profile.root if profile else None
+        whole = self._defined(place.holder) if place.holder and place.holder.key in _KINDS else None
+        return next((part for part in _parts_of(whole) if url in urls_of(part)), None) if whole else None
+
+
+def _is_relative(url: str) -> bool:
+    return ":" not in url
+
+
+def _parts_of(extension: Element) -> Sequence[Element]:
+    inner = extension.children.get("extension")
+    return inner.slices if inner else ()
 
 
 def _unknown(url: str, name: str) -> Findings:

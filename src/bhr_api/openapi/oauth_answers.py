@@ -55,6 +55,7 @@ _ANSWERS: Mapping[str, tuple[Schema, dict[str, Any]]] = {
 _REFUSALS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "400": ("The request is not one that can be granted.", "invalid_scope", ()),
     "401": ("The client could not be authenticated.", "invalid_client", ("WWW-Authenticate",)),
+    "408": ("The body took too long to arrive.", "invalid_request", ()),
     "413": ("The body is too long.", "invalid_request", ()),
     "429": ("Too many failures of this client from this address.", "invalid_client", ("Retry-After",)),
     "503": ("The server is busy; come back after Retry-After seconds.", "temporarily_unavailable", ("Retry-After",)),

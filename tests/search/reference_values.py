@@ -29,6 +29,7 @@ UNITS = {
     "mg": ("mg", Fraction(1)), "g": ("mg", Fraction(1000)), "kg": ("mg", Fraction(1_000_000)),
     "cm": ("cm", Fraction(1)), "m": ("cm", Fraction(100)),
     "s": ("s", Fraction(1)), "min": ("s", Fraction(60)), "h": ("s", Fraction(3600)), "d": ("s", Fraction(86400)),
+    "a": ("s", Fraction(31_557_600)),
 }  # fmt: skip
 
 

@@ -1,0 +1,84 @@
+"""Small valid resources of people, organizations and places (FHIR R4, administration-module.html)."""
+
+from hypothesis import strategies as st
+
+from tests.search.drawn_values import (
+    CODES,
+    STRINGS,
+    Strategy,
+    concepts,
+    dates,
+    datetimes,
+    having,
+    identifiers,
+    merged,
+    names,
+    one,
+    periods,
+    references,
+    some,
+)
+from tests.search.reference_paths import Resource
+
+
+def points() -> Strategy[Resource]:
+    return having({"system": one(("phone", "email")), "value": one(CODES)}, use=one(("home", "work")))
+
+
+def addresses() -> Strategy[Resource]:
+    parts = having(city=one(STRINGS), line=some(one(STRINGS)), postalCode=one(CODES), use=one(("home", "work")))
+    return parts.filter(bool)
+
+
+def patients() -> Strategy[Resource]:
+    # The value set of languages is closed (elementdefinition-maxValueSet), though its binding is only preferred.
+    languages = having({"coding": some(having({"system": st.just("urn:ietf:bcp:47"), "code": one(("en", "es"))}))})
+    deceased = st.one_of(
+        having(), having({"deceasedBoolean": st.booleans()}), having({"deceasedDateTime": datetimes()})
+    )
+    return merged(deceased, having(
+        active=st.booleans(), address=some(addresses()), birthDate=dates(),
+        communication=some(having({"language": languages})), gender=one(("male", "female", "other", "unknown")),
+        generalPractitioner=some(references("Practitioner", "Organization", "PractitionerRole")),
+        identifier=some(identifiers()), managingOrganization=references("Organization"),
+        name=some(names()), telecom=some(points()),
+    ))  # fmt: skip
+
+
+def practitioners() -> Strategy[Resource]:
+    return having(
+        active=st.booleans(), address=some(addresses()), gender=one(("male", "female")), identifier=some(identifiers()),
+        name=some(names()), telecom=some(points()),
+    )  # fmt: skip
+
+
+def practitioner_roles() -> Strategy[Resource]:
+    return having(
+        active=st.booleans(), code=some(concepts()), identifier=some(identifiers()),
+        location=some(references("Location")), organization=references("Organization"), period=periods(),
+        practitioner=references("Practitioner"), specialty=some(concepts()), telecom=some(points()),
+    )  # fmt: skip
+
+
+def organizations() -> Strategy[Resource]:
+    return having(
+        {"name": one(STRINGS)}, active=st.booleans(), address=some(addresses()),
+        alias=some(one(STRINGS)), identifier=some(identifiers()), partOf=references("Organization"),
+        type=some(concepts()),
+    )  # fmt: skip
+
+
+def locations() -> Strategy[Resource]:
+    return having(
+        address=addresses(), alias=some(one(STRINGS)), identifier=some(identifiers()),
+        managingOrganization=references("Organization"), name=one(STRINGS), partOf=references("Location"),
+        status=one(("active", "suspended")), type=some(concepts()),
+    )  # fmt: skip
+
+
+def groups() -> Strategy[Resource]:
+    member = having({"entity": references("Patient", "Practitioner", "Group")})
+    return having(
+        {"type": one(("person", "practitioner")), "actual": st.just(True)}, code=concepts(),
+        identifier=some(identifiers()), managingEntity=references("Organization", "Practitioner"), member=some(member),
+    )  # fmt: skip

@@ -1,0 +1,66 @@
+"""_include and _revinclude over a record in memory (FHIR R4, search.html#include).
+
+What references lead to or come from, of what the caller may see, that is not already a match. `:iterate` goes on from
+what was brought, eight steps in all (docs/search.md).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.search.reference_parameters import PARAMETERS
+from tests.search.reference_paths import Parameter, Resource
+from tests.search.reference_record import SeenRecord
+
+STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Include:
+    """`_include` or `_revinclude`: the type that refers and its parameter ("*" for any) and the type referred to, if named."""
+
+    reverse: bool
+    source: str
+    parameter: str
+    target: str | None
+    iterate: bool
+
+    @classmethod
+    def of(cls, name: str, value: str) -> "Include":
+        """What `_include[:iterate]=value` asks."""
+        word, _, modifier = name.partition(":")
+        source, _, rest = value.partition(":")
+        parameter, _, target = rest.partition(":")
+        return cls(word == "_revinclude", source, parameter or "*", target or None, modifier == "iterate")
+
+    def brought(self, record: SeenRecord, start: Iterable[Resource]) -> list[Resource]:
+        """What one step from `start` brings."""
+        if not self.reverse:
+            return [target for one in start for target in self._referred(record, one)]
+        ends = {id(one) for one in start}
+        everything = (one for resources in list(record.of_type.values()) for one in resources)
+        return [one for one in everything if any(id(target) in ends for target in self._referred(record, one))]
+
+    def _referred(self, record: SeenRecord, one: Resource) -> list[Resource]:
+        if self.source not in ("*", one["resourceType"]):
+            return []
+        asked = PARAMETERS.get(one["resourceType"], {})
+        followed = asked.values() if self.parameter == "*" else [asked[self.parameter]]
+        references = [parameter for parameter in followed if parameter.kind == "reference"]
+        return [target for parameter in references for target in self._targets(record, parameter, one)]
+
+    def _targets(self, record: SeenRecord, parameter: Parameter, one: Resource) -> list[Resource]:
+        targets = record.referred(parameter, one)
+        return [target for target in targets if self.target in (None, target["resourceType"])]
+
+
+def included(record: SeenRecord, found: Sequence[Resource], asked: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The (type, id) of what comes along with the matches `found`."""
+    includes = [Include.of(name, value) for name, value in asked]
+    everything = {id(one): one for one in found}
+    last: list[Resource] = list(found)
+    for step in range(STEPS):
+        brought = [one for include in includes if include.iterate or not step for one in include.brought(record, last)]
+        last = list({id(one): one for one in brought if id(one) not in everything}.values())
+        everything |= {id(one): one for one in last}
+    matches = {id(one) for one in found}
+    return {(one["resourceType"], one["id"]) for key, one in everything.items() if key not in matches}

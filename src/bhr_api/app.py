@@ -1,16 +1,21 @@
 """The application: FastAPI for OAuth, discovery, documents and operations, with the FHIR endpoint beside it."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from time import monotonic
 
+import asyncpg
+import structlog
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.authorization_audit import audit_into_table
+from bhr_api.errors import RefusalError
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.tenants import TenantRegistry
@@ -29,6 +34,11 @@ from bhr_api.store.row_ids import RowIds
 from bhr_api.telemetry import observe_request
 from bhr_api.upkeep import Upkeep
 
+log = structlog.get_logger(__name__)
+
+# A worker that takes the place of another one may start while the database does too: what kills the one often kills both.
+REACH_SECONDS = 60.0
+_REACH_AGAIN_SECONDS = 1.0
 # OAuth's library speaks SQLAlchemy; token requests are few, and hold no other connection meanwhile.
 _OAUTH_POOL = 4
 
@@ -83,15 +93,27 @@ class Application:
     def _now(self) -> datetime:
         return self._get_database().now()
 
+    async def _reach_database(self) -> Database:
+        settings = self._settings
+        deadline = monotonic() + REACH_SECONDS
+        while True:
+            try:
+                return await Database.open(
+                    self._dsn,
+                    pool_size=settings.pool_size,
+                    wait_seconds=settings.pool_wait_seconds,
+                    statement_timeout_seconds=settings.statement_timeout_seconds,
+                )
+            except (RefusalError, OSError, asyncpg.PostgresError) as error:
+                log.warning("database_not_reached", error=type(error).__name__, reason=str(error))
+                if monotonic() > deadline:
+                    raise
+            await asyncio.sleep(_REACH_AGAIN_SECONDS)
+
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         settings = self._settings
-        database = self._database = await Database.open(
-            self._dsn,
-            pool_size=settings.pool_size,
-            wait_seconds=settings.pool_wait_seconds,
-            statement_timeout_seconds=settings.statement_timeout_seconds,
-        )
+        database = self._database = await self._reach_database()
         async with database.acquire() as connection:
             await self.row_ids.take_node(connection)
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from bhr_api.bounded_protocol import BoundedHttpProtocol
@@ -98,7 +99,11 @@ def _serve_in_workers(options: dict[str, Any]) -> None:
     with shared_directory() as directory:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
         config = SharingConfig(directory / "connections", **options)
-        _Workers(config, sockets=[config.bind_socket()]).run()
+        workers = _Workers(config, sockets=[config.bind_socket()])
+        workers.run()
+    # uvicorn gives up when a worker cannot start, but does not say so in the end.
+    if any(process.exitcode == STARTUP_FAILURE for process in workers.processes):
+        raise SystemExit(STARTUP_FAILURE)
 
 
 class _Workers(Multiprocess):

@@ -5,6 +5,7 @@ from bhr_api.interactions.offered import Operation
 from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
 from bhr_api.operations.lastn import LASTN
 from bhr_api.operations.meta import META, META_ADD, META_DELETE
+from bhr_api.operations.stats import STATS
 
 OPERATIONS: tuple[Operation[Context], ...] = (
     PATIENT_EVERYTHING,
@@ -13,4 +14,5 @@ OPERATIONS: tuple[Operation[Context], ...] = (
     META_ADD,
     META_DELETE,
     LASTN,
+    STATS,
 )

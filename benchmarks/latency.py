@@ -12,7 +12,8 @@ from benchmarks.searches import SEARCHES, Search
 from bhr_api.interactions.context import Context
 from bhr_api.search.compiler import Statement, compile_count, compile_page
 from bhr_api.search.cursor import Position
-from bhr_api.search.query import SearchContext, parse_query
+from bhr_api.search.meaning import SearchContext
+from bhr_api.search.query import parse_query
 from bhr_api.store import tenants
 from bhr_api.store.database import Database
 from bhr_api.store.row_ids import RowIds

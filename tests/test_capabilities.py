@@ -190,6 +190,7 @@ VALUES = {
     "number": "gt0.5",
     "quantity": "le5.4|http://unitsofmeasure.org|mg",
     "uri": "http://example.org/x",
+    "special": "42.25|-83.69|11.2|km",
 }
 
 

@@ -11,11 +11,12 @@ import re
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -75,6 +76,12 @@ SEARCHES = {
     "_has": "Patient?_has:Goal:subject:lifecycle-status=active",
     "_has, from few": "Patient?_has:Goal:subject:identifier=none&_has:Observation:patient:code=none",
     "a chain in _has": "Patient?_has:Observation:subject:performer:Practitioner.name=a",
+    ":in, a value set": "Encounter?status:in=http://hl7.org/fhir/ValueSet/encounter-status",
+    ":below and :above": "Encounter?location:below=Location/x&service-provider:above=Organization/x",
+    ":text": "Condition?code:text=a&_text=b&_content=c",
+    "two codes": "Observation?code=a,b&_sort=date",
+    "near": "Location?near=42.25|-83.69|11.2|km",
+    "_list": "Condition?_list=x",
     "compartment": "Patient/sample-0001/Observation",
     "audit": "AuditEvent?date=ge2026&_sort=-date",
     "audit, of a patient": "AuditEvent?patient=sample-0001&_total=accurate",
@@ -111,9 +118,20 @@ class Noted:
 
 
 @contextmanager
-def noting() -> Iterator[Noted]:
-    """Note everything that leaves by asyncpg's protocol, through which SQLAlchemy goes too."""
+def noting(dsn: str) -> Iterator[Noted]:
+    """Note everything that leaves for this database by asyncpg's protocol, through which SQLAlchemy goes too.
+
+    Servers of other tests run in this process as well, on databases of their own.
+    """
     noted = Noted()
+    database = urlsplit(dsn).path.removeprefix("/")
+    watched: set[Any] = set()
+    set_connection = Protocol.set_connection
+
+    def connected(protocol: Any, connection: Any) -> None:
+        if connection._params.database == database:
+            watched.add(protocol)
+        set_connection(protocol, connection)
 
     def queried(query: str, **_: Any) -> None:
         noted.executions[query].append(())
@@ -139,16 +157,18 @@ def noting() -> Iterator[Noted]:
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, note in notes.items():
-            patch.setattr(Protocol, name, after(note, getattr(Protocol, name)))
+            patch.setattr(Protocol, name, after(note, getattr(Protocol, name), watched))
+        patch.setattr(Protocol, "set_connection", connected)
         yield noted
 
 
-def after(note: Callable[..., None], send: Callable[..., Any]) -> Callable[..., Any]:
-    """`send`, noted first by what `note` takes of its arguments."""
+def after(note: Callable[..., None], send: Callable[..., Any], watched: Collection[Any]) -> Callable[..., Any]:
+    """`send`, noted first by what `note` takes of its arguments where the protocol is one of `watched`."""
     taken = len(inspect.signature(note).parameters) - 1
 
     def noted(protocol: Any, *args: Any, **named: Any) -> Any:
-        note(*args[:taken], **named)
+        if protocol in watched:
+            note(*args[:taken], **named)
         return send(protocol, *args, **named)
 
     return noted
@@ -159,7 +179,7 @@ def noted(postgresql: TestServer, tmp_path_factory: pytest.TempPathFactory) -> I
     """A database of its own, and what a server and the commands sent to it."""
     dsn = postgresql.new_database()
     asyncio.run(migrate(dsn))
-    with noting() as notes:
+    with noting(dsn) as notes:
         tenant = run_server(dsn, notes)
         # Afterwards, so that there are seals to verify.
         run_commands(dsn, tenant, tmp_path_factory.mktemp("commands"))

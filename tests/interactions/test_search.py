@@ -184,7 +184,7 @@ def test_the_self_link_names_what_was_applied(record: httpx.Client) -> None:
         pytest.param("_has:CarePlan:goal=active", id="reverse-chain-without-parameter"),
         pytest.param("_has:CarePlan:encounter:status=active", id="reverse-chain-from-no-referrer"),
         pytest.param("category:in=http://example.org/vs", id="terminology-modifier"),
-        pytest.param("_text=x", id="text"),
+        pytest.param("_text:exact=x", id="modifier-of-a-special-parameter"),
         pytest.param("_sort=foo", id="unknown-sort"),
         pytest.param("_include=Goal:foo", id="unknown-include"),
         pytest.param("start-date=2026-13", id="no-such-month"),

@@ -18,8 +18,7 @@ from bhr_api.app import Application
 from bhr_api.errors import RefusalError
 from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.interactions.capabilities import parameters_served
-from bhr_api.interactions.read import SERVER_WRITTEN
-from bhr_api.interactions.requests import parse_request
+from bhr_api.interactions.requests import SERVER_WRITTEN, parse_request
 from bhr_api.openapi import document
 from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
 from bhr_api.settings import Settings

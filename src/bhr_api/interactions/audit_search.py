@@ -19,7 +19,8 @@ from bhr_api.interactions.read import not_found
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
 from bhr_api.search.cursor import Position
-from bhr_api.search.query import SearchContext, SearchQuery, parse_query
+from bhr_api.search.meaning import SearchContext
+from bhr_api.search.query import SearchQuery, parse_query
 from bhr_api.store import audit_reading
 from bhr_api.store.audit import AuditEvent
 from bhr_api.store.audit_reading import Place

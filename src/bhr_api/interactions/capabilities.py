@@ -3,19 +3,19 @@
 It names nothing that the server does not do.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from bhr_api import __version__
 from bhr_api.fhir import json_text
-from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource
+from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource, SearchParameter
 from bhr_api.interactions.audit_parameters import SERVED_PARAMETERS
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation, Operations
 from bhr_api.interactions.patch import PATCH_TYPES
-from bhr_api.interactions.read import SERVER_WRITTEN
-from bhr_api.search.parameters import Parameter, parameters_of
+from bhr_api.interactions.requests import SERVER_WRITTEN
+from bhr_api.search.parameters import Parameter, parameters_of, special_parameters
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _READING = ("read", "vread", "history-instance", "history-type", "search-type")
@@ -86,6 +86,11 @@ def parameters_served(resource_type: str) -> Mapping[str, Parameter]:
     return {code: parameter for code, parameter in served.items() if code in SERVED_PARAMETERS}
 
 
+def special_parameters_served(resource_type: str) -> Mapping[str, SearchParameter]:
+    """The parameters of the whole resource, and of no type of R4's. Audit events have none."""
+    return {} if resource_type in SERVER_WRITTEN else special_parameters(resource_type)
+
+
 def includes_of(resource_type: str) -> list[str]:
     """The values of `_include`. Audit events are not rows of the resource table, so nothing comes with them."""
     if resource_type in SERVER_WRITTEN:
@@ -112,6 +117,14 @@ def _reverse_includes() -> dict[str, list[str]]:
     return found
 
 
+def _search_parameters(name: str) -> Iterator[tuple[str, str, str]]:
+    """(code, canonical, type) of everything that a search of the type may name."""
+    for code, parameter in parameters_served(name).items():
+        yield code, parameter.url, parameter.type
+    for code, definition in special_parameters_served(name).items():
+        yield code, definition.url, definition.type
+
+
 def _operations(offered: Sequence[Operation[Context]]) -> dict[str, Any]:
     described = [{"name": operation.name, "definition": operation.url} for operation in offered]
     return {"operation": described} if described else {}
@@ -123,8 +136,7 @@ def _resource(name: str, operations: Operations[Context]) -> dict[str, Any]:
         "type": name,
         "interaction": [{"code": code} for code in interactions],
         "searchParam": [
-            {"name": code, "definition": parameter.url, "type": parameter.type}
-            for code, parameter in parameters_served(name).items()
+            {"name": code, "definition": url, "type": type} for code, url, type in _search_parameters(name)
         ],
     }
     if name not in SERVER_WRITTEN:

@@ -7,6 +7,7 @@ and the others find what it created.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import asyncpg
@@ -15,8 +16,9 @@ from bhr_api.errors import ConflictError, MalformedRequestError, MultipleMatches
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Parameters
+from bhr_api.interactions.terminologies import search_context
 from bhr_api.search.compiler import compile_match
-from bhr_api.search.query import SearchContext, parse_query
+from bhr_api.search.query import parse_query
 from bhr_api.store import versions
 from bhr_api.store.database import Connection
 
@@ -65,9 +67,9 @@ async def find(context: Context, connection: Connection, resource_type: str, cri
             " match everything."
         )
     await versions.lock_stripes(connection, context.tenant, _stripes(context, resource_type, searched))
-    query = parse_query(
-        resource_type, searched, SearchContext(context.hasher, context.base_url, context.now(), context.visibility)
-    )
+    # Packages would take a second connection; criteria know HL7's own terminology and what is stored.
+    held = replace(context, held=connection, definitions=None, lenient=False)
+    query = parse_query(resource_type, searched, await search_context(held, searched, context.now()))
     statement = compile_match(query, context.visibility, context.words.heavy, limit=2)
     rows = await connection.fetch(statement.sql, *statement.values)
     if len(rows) > 1:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bhr_api.access import Caller
+from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.search.cursor import CursorSeal
 from bhr_api.search.tokens import TokenHasher
@@ -39,6 +40,7 @@ class Context:
     """One request's view of the server.
 
     `lenient` is `Prefer: handling=lenient`, `minimal` is `return=minimal`; `held` is the connection of a transaction.
+    `definitions` are those of the loaded packages.
     """
 
     database: Database
@@ -53,6 +55,7 @@ class Context:
     minimal: bool = False
     held: Connection | None = None
     operations: Operations["Context"] = field(default_factory=Operations)
+    definitions: DefinitionsRegistry | None = None
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -46,6 +46,11 @@ class Definitions:
     _found: Mapping[tuple[str, str], Resource]
     _search_parameters: tuple[Resource, ...]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing of what was named is loaded."""
+        return not self._found
+
     def structure(self, canonical: str) -> Resource | None:
         """The StructureDefinition of `url` or `url|version`; without a version the newest."""
         return self._found.get(("StructureDefinition", canonical))

@@ -15,7 +15,7 @@ from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_references import Identities, rewrite
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context
-from bhr_api.interactions.read import SERVER_WRITTEN
+from bhr_api.interactions.requests import SERVER_WRITTEN
 from bhr_api.interactions.write import Change, apply, check_resource, new_id
 from bhr_api.store.database import Connection
 

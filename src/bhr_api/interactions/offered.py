@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bhr_api.errors import MethodNotAllowedError, NotFoundError
-from bhr_api.interactions.requests import Request
+from bhr_api.interactions.requests import SERVER_WRITTEN, Request
 from bhr_api.interactions.results import Result
 
 C = TypeVar("C")
@@ -33,6 +33,8 @@ class Operation(Generic[C]):
 
     def is_of(self, resource_type: str) -> bool:
         """Whether the type has it, at its own level or at its instances'."""
+        if resource_type in SERVER_WRITTEN:
+            return False
         return bool(self.levels & {"type", "instance"}) and (not self.types or resource_type in self.types)
 
 

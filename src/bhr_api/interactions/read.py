@@ -3,11 +3,9 @@
 from bhr_api.errors import ForbiddenError, GoneError, NotFoundError, UnknownVersionError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.requests import SERVER_WRITTEN
 from bhr_api.store import versions
 from bhr_api.store.versions import StoredVersion
-
-# The server's own record: readable with a scope, writable by nobody.
-SERVER_WRITTEN = frozenset({"AuditEvent"})
 
 
 def require(context: Context, letter: str, resource_type: str, interaction: str) -> None:

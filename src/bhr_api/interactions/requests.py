@@ -19,6 +19,9 @@ from bhr_api.fhir.references import ID
 
 Parameters = Sequence[tuple[str, str]]
 
+# The server's own record: readable with a scope, writable by nobody.
+SERVER_WRITTEN = frozenset({"AuditEvent"})
+
 
 @dataclass(slots=True)
 class Request:

@@ -14,12 +14,13 @@ from bhr_api.interactions.paging import Walk
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
+from bhr_api.interactions.terminologies import search_context
 from bhr_api.search.compiler import compile_count, compile_page
 from bhr_api.search.criteria import either
 from bhr_api.search.cursor import Position
 from bhr_api.search.include import MAXIMUM_INCLUDED
 from bhr_api.search.parameters import parameters_of
-from bhr_api.search.query import SearchContext, SearchQuery, parse_query
+from bhr_api.search.query import SearchQuery, parse_query
 from bhr_api.search.types import reference
 
 # A sort key or page of a search that is not narrowed may have to look at every row; `estimate` looks at no more than these.
@@ -35,7 +36,7 @@ async def search(context: Context, request: Request) -> Result:
     query = parse_query(
         request.resource_type,
         request.parameters,
-        SearchContext(context.hasher, context.base_url, now, context.visibility, context.lenient),
+        await search_context(context, request.parameters, now),
     )
     if request.interaction == "search-compartment":
         _confine_to_compartment(context, query, request.id)

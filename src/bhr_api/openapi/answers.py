@@ -22,7 +22,7 @@ from bhr_api.errors import (
     UnsupportedMediaTypeError,
     VersionConflictError,
 )
-from bhr_api.interactions.read import SERVER_WRITTEN
+from bhr_api.interactions.requests import SERVER_WRITTEN
 from bhr_api.openapi import examples
 from bhr_api.openapi.primitive_schemas import Schema
 from bhr_api.openapi.schemas import ANY_RESOURCE, ref

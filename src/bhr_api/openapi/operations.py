@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bhr_api.fhir.definitions import is_resource_type
-from bhr_api.interactions.read import SERVER_WRITTEN
+from bhr_api.interactions.requests import SERVER_WRITTEN
 from bhr_api.openapi.answers import content, headers, refusals
 from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
 from bhr_api.openapi.patches import PATCH_BODY

@@ -4,7 +4,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bhr_api.fhir.definitions import SEARCH_PARAMETERS, SearchParameter
-from bhr_api.interactions.capabilities import includes_of, parameters_served, reverse_includes_of
+from bhr_api.interactions.capabilities import (
+    includes_of,
+    parameters_served,
+    reverse_includes_of,
+    special_parameters_served,
+)
 from bhr_api.openapi.examples import examples
 from bhr_api.openapi.primitive_schemas import Schema
 from bhr_api.openapi.schemas import ref
@@ -18,11 +23,13 @@ OpenApiParameter = dict[str, Any]
 _PREFIXES = "Prefixes: eq (none), ne, gt, lt, ge, le, sa, eb, ap."
 _FORMS: Mapping[str, tuple[str, list[str]]] = {
     "token": (
-        "`code`, `system|code`, `|code` (no system) or `system|`. Modifiers: `:not`, `:missing`.",
+        "`code`, `system|code`, `|code` (no system) or `system|`. Modifiers: `:not`, `:text`, `:of-type`, `:in`, `:not-in`,"
+        " `:below`, `:above`, `:missing`.",
         ["http://loinc.org|44261-6"],
     ),
     "reference": (
-        "`Type/id`, `id` or an absolute URL. Modifiers: `:Type` (`subject:Patient=id`), `:identifier`, `:missing`.",
+        "`Type/id`, `id` or an absolute URL. Modifiers: `:Type` (`subject:Patient=id`), `:identifier`,"
+        " `:below`, `:above`, `:missing`.",
         ["Patient/sample-0001"],
     ),
     "string": (
@@ -111,6 +118,8 @@ def type_parameters(resource_type: str) -> dict[str, OpenApiParameter]:
 
 def _criteria(resource_type: str) -> Iterator[OpenApiParameter]:
     example = examples().get(resource_type)
+    for code, definition in special_parameters_served(resource_type).items():
+        yield _parameter(code, {"type": "string"}, definition.type)
     for code, parameter in parameters_served(resource_type).items():
         shown = None if example is None else search_value(parameter, example)
         # In the text, since Swagger UI would fill every field with what stands in `example`.

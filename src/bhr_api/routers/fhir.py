@@ -17,6 +17,7 @@ from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_entries import version_of
 from bhr_api.interactions.capabilities import capability_statement
 from bhr_api.interactions.context import Context, Origin
+from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.perform import WRITES, perform
 from bhr_api.interactions.requests import Request, parse_parameters, parse_request, refuse_too_many
@@ -79,6 +80,7 @@ class FHIRApplication:
     limits: Limits
     lenient: bool
     operations: Operations[Context]
+    definitions: DefinitionsRegistry
     observe: Callable[[str, str, int, float], None]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -130,6 +132,7 @@ class FHIRApplication:
             minimal=prefers.get("return") == "minimal",
             lenient=prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict"),
             operations=self.operations,
+            definitions=self.definitions,
         )
         await self._take_body(scope, receive, headers, request)
         exchange.has_unread_body = False

@@ -13,7 +13,7 @@ from bhr_api.search.types import composite, date, number, quantity, reference, s
 from bhr_api.search.types.token import TypedValue
 
 # Rises when stored rows must be indexed anew (`bhr-api reindex`).
-INDEX_GENERATION = 1
+INDEX_GENERATION = 2
 
 _Index = Callable[[Parameter, list[TypedValue], IndexEntry], None]
 _INDEX: Mapping[str, _Index] = {

@@ -46,7 +46,7 @@ def ways(
         of_row = f"{row}.patient IS NULL"
     if not others:
         return
-    key = _key(parameter, hasher, binder)
+    key = reference_key(parameter, hasher, binder)
     target, tokens = f"(u.token # {key})", f"CROSS JOIN unnest({row}.tokens) AS u (token)"
     yield Way(target, tokens, of_row, others)
     if parameter.is_canonical:
@@ -61,7 +61,7 @@ def refers(
     """The condition that the row `source` refers by `parameter` to the row `target`; `patient`: which is a Patient."""
     if parameter.is_patient and patient:
         return f"{source}.patient = {target}.self_token"
-    key = _key(parameter, hasher, binder)
+    key = reference_key(parameter, hasher, binder)
     refers = f"{source}.tokens @> ARRAY[{target}.self_token # {key}]"
     if parameter.is_canonical:
         refers = f"({refers} OR {source}.tokens && ARRAY(SELECT u # {key} FROM unnest({target}.tokens) AS u))"
@@ -72,5 +72,6 @@ def _own(parameter: Parameter) -> str:
     return parameter.made_of[0] if parameter.made_of else parameter.code
 
 
-def _key(parameter: Parameter, hasher: TokenHasher, binder: Binder) -> str:
+def reference_key(parameter: Parameter, hasher: TokenHasher, binder: Binder) -> str:
+    """The value that a self_token is to be xored with to get the token of a reference to it."""
     return binder.bind(hasher.parameter(parameter.resource_type, _own(parameter)), "bigint")

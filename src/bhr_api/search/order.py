@@ -4,15 +4,13 @@ Every order ends with the row id, newest first, so that no two rows tie. A missi
 ascending, last when descending. Several values: the smallest of them ascending, the greatest descending.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from bhr_api.errors import UnsupportedParameterError
-from bhr_api.fhir.definitions import SEARCH_PARAMETERS, json_names
+from bhr_api.search.body_values import CODES, body_values
 from bhr_api.search.parameters import Parameter, parameters_of
-from bhr_api.search.project_parameters import PROJECT_PARAMETERS
 from bhr_api.store.sql import Binder, all_of, any_of
 
 KeyType = Literal["timestamptz", "text", "numeric"]
@@ -86,51 +84,12 @@ def _indexed(table: str, column: str, parameter: Parameter, pick: str, more: str
     )
 
 
-# Where the code, literal or value stands inside each type that tokens, references and uris are made of.
-_INNER = {
-    "CodeableConcept": ".coding.code",
-    "Coding": ".code",
-    "Identifier": ".value",
-    "ContactPoint": ".value",
-    "Reference": ".reference",
-    "Quantity": ".code",
-}
-
-
 def _in_body(parameter: Parameter, pick: str) -> str:
     """The index holds hashes only, so the order of codes is read from the stored JSON of the rows that match."""
-    paths = _json_paths(parameter)
-    values = " UNION ALL ".join(
-        f"SELECT v #>> '{{}}' AS value FROM jsonb_path_query(convert_from(r.body, 'UTF8')::jsonb, '{path}') AS v"
-        for path in paths
-    )
+    values = body_values(parameter, CODES, "r")
+    if values is None:
+        raise UnsupportedParameterError("_sort", f"{parameter.code!r} cannot be sorted by")
     return f'SELECT {pick}(value COLLATE "C") FROM ({values}) AS found WHERE value IS NOT NULL'
-
-
-_CAST = re.compile(r"\(?\s*([\w.]+)(?:\s+as\s+(\w+)|\.(?:as|ofType)\((\w+)\))?\s*\)?(?:\.where\(resolve\(\) is \w+\))?")
-
-
-def _json_paths(parameter: Parameter) -> Sequence[str]:
-    """PostgreSQL JSON paths (lax mode walks through lists) of a simple FHIRPath expression."""
-    defined = {**SEARCH_PARAMETERS[parameter.resource_type], **PROJECT_PARAMETERS.get(parameter.resource_type, {})}
-    found: list[str] = []
-    for alternative in defined[parameter.code].expression.split("|"):
-        match = _CAST.fullmatch(alternative.strip())
-        if match is None:
-            raise UnsupportedParameterError("_sort", f"{parameter.code!r} cannot be sorted by")
-        found += _paths_of(parameter.resource_type, match[1].split(".")[1:], match[2] or match[3])
-    return found
-
-
-def _paths_of(type_name: str, names: list[str], wanted: str | None) -> list[str]:
-    if not names:
-        return [f"${_INNER.get(type_name, '')}"]
-    found: list[str] = []
-    for json_name, (element, type_code) in json_names(type_name).items():
-        if element.name != names[0] or (len(names) == 1 and wanted not in (None, type_code)):
-            continue
-        found += [f"$.{json_name}{path[1:]}" for path in _paths_of(type_code, names[1:], wanted)]
-    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,17 @@ _PATIENT_CODES = frozenset({"patient", "subject", "beneficiary"})
 
 # Answered from columns of the row, or not from the row at all: they leave no index values of their own.
 ROW_PARAMETERS = frozenset({"_id", "_lastUpdated"})
-# Refused by name until they are served (docs/search.md).
-NOT_SERVED = frozenset({"_content", "_text", "_query", "_list", "_filter", "_has", "_type"})
+# Parameters of R4 that are refused, and why (docs/search.md).
+NOT_SERVED: Mapping[str, str] = {
+    "_query": "named queries are not defined here",
+    "_filter": "it is not served yet",
+    "_type": "it belongs to a search of the whole server, GET [base]?_type=...",
+    "_has": "it is _has:Type:reference:parameter=value",
+    "_contained": "resources are found as they are stored; search the one that contains",
+    "_containedType": "resources are found as they are stored; search the one that contains",
+}
+# Served, but not by values that the index holds.
+_OF_THE_WHOLE = frozenset({"_content", "_text", "_list"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +160,17 @@ def parameters_of(resource_type: str) -> Mapping[str, Parameter]:
     return {
         code: _parameter(resource_type, definition, defined)
         for code, definition in defined.items()
-        if code not in NOT_SERVED and definition.type != "special"
+        if code not in NOT_SERVED and code not in _OF_THE_WHOLE and definition.type != "special"
+    }
+
+
+@cache
+def special_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
+    """Those that a search may name besides: of the whole resource, and of no type of R4's (`Location?near`)."""
+    return {
+        code: definition
+        for code, definition in SEARCH_PARAMETERS[resource_type].items()
+        if code in _OF_THE_WHOLE or (definition.type == "special" and code not in NOT_SERVED)
     }
 
 

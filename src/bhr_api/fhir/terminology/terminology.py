@@ -251,3 +251,7 @@ def _with_display(names: list[str], display: str | None) -> Validation:
 
 def _plain(display: str) -> str:
     return " ".join(display.split()).casefold()
+
+
+BUILT_IN = Terminology()
+"""What is known where nothing is loaded, shared so that HL7's own systems are read once."""

@@ -143,4 +143,4 @@ def match_plain(parameter: Parameter, value: str, hasher: TokenHasher, base_url:
         case "quantity":
             return quantity.match(parameter, [value], hasher)
         case _:
-            return uri.match(parameter, [unescape(value)], hasher)
+            return uri.match(parameter, None, [value], hasher)

@@ -18,12 +18,14 @@ from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import token
 from bhr_api.search.types.token import TypedValue
 
+MODIFIERS = frozenset({"identifier", "above", "below"})
+
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:\S+", re.ASCII)
 
 
 def is_modifier(parameter: Parameter, modifier: str) -> bool:
-    """`:identifier`, or the name of a type that the parameter can refer to."""
-    return modifier == "identifier" or (
+    """`:identifier`, `:above`, `:below`, or the name of a type that the parameter can refer to."""
+    return modifier in MODIFIERS or (
         modifier in RESOURCE_TYPE_NUMBERS and (not parameter.targets or modifier in parameter.targets)
     )
 

@@ -3,13 +3,14 @@
 Case and accents are folded; punctuation is kept. A HumanName or Address matches by any of its parts.
 """
 
-import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
 
-from bhr_api.search.criteria import AnyToken, Criterion, InIndex, either
+from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.search import phonetic
+from bhr_api.search.criteria import AnyToken, Both, Criterion, InIndex, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import unescape
+from bhr_api.search.folding import normalised
 from bhr_api.search.parameters import Parameter
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types.token import TypedValue
@@ -17,21 +18,13 @@ from bhr_api.store.sql import Binder
 from bhr_api.store.tables import STRING_HEAD
 
 MODIFIERS = frozenset({"exact", "contains"})
+PHONETIC = "phonetic"
 
 _PARTS = {
     "HumanName": ("family", "given", "prefix", "suffix", "text"),
     "Address": ("text", "line", "city", "district", "state", "postalCode", "country"),
 }
 _LAST_CHARACTER = "\U0010ffff"
-
-
-@lru_cache(maxsize=65536)
-def normalised(text: str) -> str:
-    """`text` without case and accents (R4 search.html#string)."""
-    if text.isascii():
-        return text.lower()
-    decomposed = unicodedata.normalize("NFKD", text)
-    return "".join(character for character in decomposed if not unicodedata.combining(character)).casefold()
 
 
 def texts(values: list[TypedValue]) -> Iterator[str]:
@@ -48,8 +41,11 @@ def texts(values: list[TypedValue]) -> Iterator[str]:
 
 
 def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> None:
-    """Leave each text normalised for prefixes, and exactly as a token for `:exact`."""
+    """Leave each text normalised for prefixes, and exactly as a token for `:exact`; of a phonetic parameter, its keys."""
     originals = dict.fromkeys(texts(values))
+    if parameter.code == PHONETIC:
+        entry.tokens.update(_sound(parameter, key, entry.hasher) for text in originals for key in phonetic.keys(text))
+        return
     for text in originals:
         entry.tokens.add(entry.hasher.exact(parameter.resource_type, parameter.code, text))
     entry.strings.extend((parameter.number, text) for text in dict.fromkeys(map(normalised, originals)))
@@ -58,10 +54,27 @@ def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> 
 def match(parameter: Parameter, modifier: str | None, values: list[str], hasher: TokenHasher) -> Criterion:
     """Rows with a text that begins with one of `values`, equals it (`exact`) or holds it (`contains`)."""
     wanted = [unescape(value) for value in values]
+    if parameter.code == PHONETIC:
+        if modifier is not None:
+            raise UnsupportedParameterError(f"{PHONETIC}:{modifier}", "words are compared by their sound only")
+        return either([_sounding(parameter, text, hasher) for text in wanted])
     if modifier == "exact":
         return AnyToken(tuple(hasher.exact(parameter.resource_type, parameter.code, text) for text in wanted))
     write = _containing if modifier == "contains" else _beginning
     return either([write(parameter, normalised(text)) for text in wanted])
+
+
+def _sounding(parameter: Parameter, text: str, hasher: TokenHasher) -> Criterion:
+    """Every word of `text` sounds like one of the name."""
+    words = [phonetic.keys(word) for word in phonetic.words(text)]
+    found = [AnyToken(tuple(_sound(parameter, key, hasher) for key in sorted(keys))) for keys in words]
+    if not found:
+        raise InvalidParameterError(PHONETIC, text, "there is no word in it")
+    return found[0] if len(found) == 1 else Both(found)
+
+
+def _sound(parameter: Parameter, key: str, hasher: TokenHasher) -> int:
+    return hasher.code(parameter.resource_type, PHONETIC, key)
 
 
 def _beginning(parameter: Parameter, prefix: str) -> Criterion:

@@ -4,17 +4,27 @@ Codes are compared exactly. R4 leaves case to the code system; what a search add
 merge, so it is not done (docs/search.md).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from bhr_api.errors import InvalidParameterError
-from bhr_api.search.criteria import AnyToken, Criterion, either
+from bhr_api.errors import InvalidParameterError, TooCostlyError, UnsupportedParameterError
+from bhr_api.fhir.terminology.errors import UnknownValueSetError
+from bhr_api.fhir.terminology.expansions import Expansion
+from bhr_api.fhir.terminology.terminology import Terminology
+from bhr_api.search.body_values import TEXTS, InBody, has_body_values
+from bhr_api.search.criteria import NOTHING, AnyToken, Criterion, Not, either
 from bhr_api.search.entry import IndexEntry
-from bhr_api.search.escapes import split_pipes
+from bhr_api.search.escapes import split_pipes, unescape
+from bhr_api.search.folding import normalised, normalised_sql
 from bhr_api.search.parameters import Parameter, implied_systems
 from bhr_api.search.tokens import TokenHasher
 
-MODIFIERS = frozenset({"not"})
+MODIFIERS = frozenset({"not", "text", "of-type", "in", "not-in", "above", "below"})
+# The modifiers that deny, and what they deny.
+NEGATIONS: Mapping[str | None, str | None] = {"not": None, "not-in": "in"}
+
+MAXIMUM_CODES = 10_000
+"""Of the value sets and hierarchies that one parameter asks for."""
 
 TypedValue = tuple[str, Any]
 
@@ -49,6 +59,13 @@ def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> 
         if parameter.is_ordered:
             # Nobody walks a population by `system|` alone.
             entry.ordered.update(found[:2])
+    for type_code, value in values:
+        if type_code == "Identifier" and "value" in value:
+            entry.tokens.update(
+                _typed(parameter, system, code, value["value"], entry.hasher)
+                for system, code in codings([("CodeableConcept", value.get("type", {}))])
+                if system is not None
+            )
 
 
 def tokens_of(
@@ -82,6 +99,91 @@ def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Crite
     found = [*asked, *(token for token in implied if token is not None)]
     is_ordered = parameter.is_ordered and not any(value.endswith("|") for value in values)
     return either([AnyToken((token,), is_ordered) for token in found])
+
+
+def match_by(
+    parameter: Parameter, modifier: str | None, values: list[str], hasher: TokenHasher, terminology: Terminology
+) -> Criterion:
+    """Rows that have one of `values` as the modifier says.
+
+    Raises CannotExpandError, UnknownValueSetError, TooCostlyError where the terminology cannot tell the codes.
+    """
+    if modifier in NEGATIONS:
+        # search.html#token, :not: "the coding/code is not in the set", also where there is none.
+        return Not(match_by(parameter, NEGATIONS[modifier], values, hasher, terminology))
+    match modifier:
+        case "text":
+            return either([_of_text(parameter, unescape(value)) for value in values])
+        case "of-type":
+            return AnyToken(tuple(_of_type(parameter, value, hasher) for value in values))
+        case "in" | "above" | "below":
+            return _one_of(parameter, _codes(parameter, modifier, values, terminology), hasher)
+    return match(parameter, values, hasher)
+
+
+def _of_text(parameter: Parameter, text: str) -> Criterion:
+    """:text: the text or display begins so, as in a string search."""
+    if not has_body_values(parameter, TEXTS):
+        raise UnsupportedParameterError(f"{parameter.code}:text", "the values of this parameter have no text")
+    return InBody(
+        parameter,
+        TEXTS,
+        lambda binder: f"starts_with({normalised_sql('b.value')}, {binder.bind(normalised(text), 'text')})",
+    )
+
+
+def _of_type(parameter: Parameter, value: str, hasher: TokenHasher) -> int:
+    """:of-type: `system|code|value`, where system and code are of Identifier.type."""
+    parts = split_pipes(value)
+    if len(parts) != 3 or not all(parts):
+        raise InvalidParameterError(f"{parameter.code}:of-type", value, "it is system|code|value, all three given")
+    system, code, number = parts
+    return _typed(parameter, system, code, number, hasher)
+
+
+def _typed(parameter: Parameter, system: str, code: str, value: str, hasher: TokenHasher) -> int:
+    return hasher.system_code(parameter.resource_type, f"{parameter.code}:of-type", f"{system}|{code}", value)
+
+
+def _codes(
+    parameter: Parameter, modifier: str, values: list[str], terminology: Terminology
+) -> dict[tuple[str, str], None]:
+    """The (system, code) of a value set, or of a code and all that is above or below it."""
+    found: dict[tuple[str, str], None] = {}
+    for value in values:
+        if modifier == "in":
+            expansion = _expanded(parameter, unescape(value), terminology)
+            found |= dict.fromkeys((entry.system, entry.code) for entry in expansion.entries)
+            continue
+        system, code = [*split_pipes(value), ""][:2]
+        if not system or not code:
+            raise InvalidParameterError(f"{parameter.code}:{modifier}", value, "it is system|code")
+        reached = terminology.ancestors if modifier == "above" else terminology.descendants
+        found |= dict.fromkeys((system, one) for one in reached(system, code))
+    if len(found) > MAXIMUM_CODES:
+        raise TooCostlyError(
+            f"{parameter.code}:{modifier} asks for {len(found)} codes; at most {MAXIMUM_CODES} are searched."
+        )
+    return found
+
+
+def _expanded(parameter: Parameter, value_set: str, terminology: Terminology) -> Expansion:
+    try:
+        return terminology.expand(value_set, allow_abstract=True)
+    except UnknownValueSetError as error:
+        raise InvalidParameterError(
+            f"{parameter.code}:in", value_set, "it is the canonical of a ValueSet that is stored or in a loaded package"
+        ) from error
+
+
+def _one_of(parameter: Parameter, codes: Iterable[tuple[str, str]], hasher: TokenHasher) -> Criterion:
+    implied = implied_systems(parameter.resource_type, parameter.code)
+    tokens: dict[int, None] = {}
+    for system, code in codes:
+        tokens[hasher.system_code(parameter.resource_type, parameter.code, system, code)] = None
+        if system in implied:
+            tokens[hasher.system_code(parameter.resource_type, parameter.code, "", code)] = None
+    return AnyToken(tuple(tokens), parameter.is_ordered) if tokens else NOTHING
 
 
 def _under_implied_system(parameter: Parameter, value: str, hasher: TokenHasher) -> int | None:

@@ -1,13 +1,16 @@
-"""uri parameters: whole URIs, compared exactly (FHIR R4, search.html#uri)."""
+"""uri parameters: whole URIs, compared exactly, or by whole segments of their paths (FHIR R4, search.html#uri)."""
 
-from bhr_api.search.criteria import AnyToken, Criterion
+from bhr_api.errors import UnsupportedParameterError
+from bhr_api.search.body_values import InBody, has_body_values
+from bhr_api.search.criteria import AnyToken, Criterion, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import unescape
 from bhr_api.search.parameters import Parameter
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types.token import TypedValue
+from bhr_api.store.sql import Binder
 
-MODIFIERS: frozenset[str] = frozenset()
+MODIFIERS = frozenset({"above", "below"})
 
 
 def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> None:
@@ -19,6 +22,37 @@ def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> 
                 entry.tokens.add(entry.hasher.url(value))
 
 
-def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Criterion:
-    """Rows that have one of `values`."""
-    return AnyToken(tuple(hasher.code(parameter.resource_type, parameter.code, unescape(value)) for value in values))
+def match(parameter: Parameter, modifier: str | None, values: list[str], hasher: TokenHasher) -> Criterion:
+    """Rows that have one of `values`, or one that is above or below it."""
+    wanted = [unescape(value) for value in values]
+    if modifier == "below":
+        return either([_below(parameter, uri) for uri in wanted])
+    if modifier == "above":
+        wanted = [above for uri in wanted for above in _above(uri)]
+    return AnyToken(tuple(hasher.code(parameter.resource_type, parameter.code, uri) for uri in wanted))
+
+
+def _above(uri: str) -> list[str]:
+    """`uri` and what its path begins with, with and without the slash; "only URLs, and not URNs such as OIDs"."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return [uri]
+    segments = rest.rstrip("/").split("/")
+    heads = [f"{scheme}://{'/'.join(segments[:count])}" for count in range(1, len(segments) + 1)]
+    return [uri, *(form for head in heads for form in (head, f"{head}/"))]
+
+
+def _below(parameter: Parameter, uri: str) -> Criterion:
+    """What lies under the path, and, of a canonical, its versions."""
+    if not has_body_values(parameter, {}):
+        raise UnsupportedParameterError(
+            f"{parameter.code}:below", "the values of this parameter are held as hashes only"
+        )
+    head = uri.rstrip("/") if "://" in uri else uri
+
+    def where(binder: Binder) -> str:
+        place = binder.bind(head, "text")
+        under = f" OR starts_with(b.value, {place} || '/')" if "://" in uri else ""
+        return f"(b.value = {place} OR starts_with(b.value, {place} || '|'){under})"
+
+    return InBody(parameter, {}, where)

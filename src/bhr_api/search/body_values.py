@@ -1,0 +1,102 @@
+"""Values of a parameter as they stand in the stored JSON, for what the index does not hold: orders of codes, displays, paths.
+
+Nothing here is indexed: it is for rows that something else has found, or for few of them.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bhr_api.fhir.definitions import SEARCH_PARAMETERS, json_names
+from bhr_api.search.criteria import Criterion
+from bhr_api.search.parameters import Parameter
+from bhr_api.search.project_parameters import PROJECT_PARAMETERS
+from bhr_api.store.sql import Binder
+
+Inner = Mapping[str, Sequence[str]]
+"""From a type to the places inside it, as JSON paths; a type that is not named stands for itself."""
+
+# Where the code, literal or value stands inside each type that tokens, references and uris are made of.
+CODES: Inner = {
+    "CodeableConcept": [".coding.code"],
+    "Coding": [".code"],
+    "Identifier": [".value"],
+    "ContactPoint": [".value"],
+    "Reference": [".reference"],
+    "Quantity": [".code"],
+}
+# search.html#token, :text: "text associated with the code/value - either CodeableConcept.text, Coding.display, or
+# Identifier.type.text".
+TEXTS: Inner = {
+    "CodeableConcept": [".text", ".coding.display"],
+    "Coding": [".display"],
+    "Identifier": [".type.text"],
+    "Reference": [".display"],
+}
+
+# Expressions that a JSON path can follow: names, with a cast or a test of a reference's type at the end.
+_CAST = re.compile(r"\(?\s*([\w.]+)(?:\s+as\s+(\w+)|\.(?:as|ofType)\((\w+)\))?\s*\)?(?:\.where\(resolve\(\) is \w+\))?")
+
+
+def body_values(parameter: Parameter, inner: Inner, row: str, *, only: bool = False) -> str | None:
+    """SELECT of the texts `value` in the body of the row; None for an expression that JSON paths cannot follow.
+
+    `only`: only types that `inner` names.
+    """
+    paths = _json_paths(parameter, inner, only=only)
+    if not paths:
+        return None
+    return " UNION ALL ".join(
+        f"SELECT v #>> '{{}}' AS value FROM jsonb_path_query(convert_from({row}.body, 'UTF8')::jsonb, '{path}') AS v"
+        for path in paths
+    )
+
+
+def _json_paths(parameter: Parameter, inner: Inner, *, only: bool) -> list[str] | None:
+    """PostgreSQL JSON paths (lax mode walks through lists) of a simple FHIRPath expression."""
+    defined = {**SEARCH_PARAMETERS[parameter.resource_type], **PROJECT_PARAMETERS.get(parameter.resource_type, {})}
+    found: list[str] = []
+    for alternative in defined[parameter.code].expression.split("|"):
+        match = _CAST.fullmatch(alternative.strip())
+        if match is None:
+            return None
+        for path, type_name in _paths_of(parameter.resource_type, match[1].split(".")[1:], match[2] or match[3]):
+            if type_name in inner:
+                found += [f"${path}{place}" for place in inner[type_name]]
+            elif not only:
+                found.append(f"${path}")
+    return found
+
+
+def _paths_of(type_name: str, names: list[str], wanted: str | None) -> list[tuple[str, str]]:
+    """(path, type of what is there) for the element `names` of a type."""
+    if not names:
+        return [("", type_name)]
+    found: list[tuple[str, str]] = []
+    for json_name, (element, type_code) in json_names(type_name).items():
+        if element.name != names[0] or (len(names) == 1 and wanted not in (None, type_code)):
+            continue
+        found += [(f".{json_name}{path}", reached) for path, reached in _paths_of(type_code, names[1:], wanted)]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class InBody(Criterion):
+    """The body holds a value of which `where`, SQL about `b.value`, is true.
+
+    `parameter` must have body values by `inner` (`has_body_values`).
+    """
+
+    parameter: Parameter
+    inner: Inner
+    where: Callable[[Binder], str]
+
+    def sql(self, row: str, binder: Binder) -> str:
+        """Each row's body is read."""
+        values = body_values(self.parameter, self.inner, row, only=self.inner is TEXTS)
+        return f"EXISTS (SELECT FROM ({values}) AS b WHERE {self.where(binder)} OFFSET 0)"
+
+
+def has_body_values(parameter: Parameter, inner: Inner) -> bool:
+    """Whether a criterion can ask for the values of `parameter` in the body."""
+    return bool(_json_paths(parameter, inner, only=inner is TEXTS))

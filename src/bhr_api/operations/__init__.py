@@ -2,6 +2,7 @@
 
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation
+from bhr_api.operations.docref import DOCREF
 from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
 from bhr_api.operations.lastn import LASTN
 from bhr_api.operations.meta import META, META_ADD, META_DELETE
@@ -15,4 +16,5 @@ OPERATIONS: tuple[Operation[Context], ...] = (
     META_DELETE,
     LASTN,
     STATS,
+    DOCREF,
 )

@@ -97,16 +97,16 @@ def told_by_hapi(version: str, resources: Mapping[str, Resource], folder: Path) 
         path.mkdir()
     for number, one in enumerate((*r4_resources("extension-definitions"), *definitions_of(version))):
         (definitions / f"{number:04}.json").write_bytes(json_text.dumps(one))
-    numbers = {f"{number:04}.json": name for number, name in enumerate(resources)}
-    for number, name in numbers.items():
-        (instances / number).write_bytes(json_text.dumps(resources[name]))
+    files = {f"{number:04}.json": name for number, name in enumerate(resources)}
+    for file, name in files.items():
+        (instances / file).write_bytes(json_text.dumps(resources[name]))
     command = ["java", "-cp", classpath(folder), str(HAPI / "Validate.java"), str(definitions), str(instances)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=3000).stdout
     found: dict[str, set[tuple[str, str]]] = {name: set() for name in resources}
     for line in printed.splitlines():
-        number, *parts = line.split("\t")
-        if number in numbers and len(parts) == 4 and parts[0] in ("ERROR", "FATAL"):
-            found[numbers[number]].add((parts[2], parts[3]))
+        file, *parts = line.split("\t")
+        if file in files and len(parts) == 4 and parts[0] in ("ERROR", "FATAL"):
+            found[files[file]].add((parts[2], parts[3]))
     return found
 
 

@@ -7,6 +7,7 @@ from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.profiles.conformance import mentions
 from bhr_api.fhir.profiles.findings import MAX_ISSUES
 from bhr_api.fhir.profiles.profile import LoadedProfiles, check_profiles, compile_profile
+from bhr_api.fhir.profiles.walk import Entries
 from tests.fhir.profiles.definitions_at_hand import Definitions, us_core
 from tests.fhir.profiles.made_profiles import CORE, MADE, element, errors, observation, patient, slicing, structure
 
@@ -112,6 +113,26 @@ def test_a_target_in_the_same_bundle_may_have_a_urn() -> None:
     )
 
     assert errors(bundle(*entries), OBSERVATIONS, [OF_NAMED, NAMED]) == [("value", "Bundle.entry[0].resource.subject")]
+
+
+def test_an_entry_is_checked_among_the_others() -> None:
+    urn = "urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b7"
+    about = observation(subject={"reference": urn})
+    whole = bundle(("urn:uuid:53fefa32-fcbb-4ff8-8a92-55ee120877b8", about), (urn, patient(gender="male")))
+    profile = compile_profile(OF_NAMED, Definitions([NAMED]))
+
+    assert profile.check(about) == []
+    assert [issue.expression for issue in check_profiles(about, [profile], Entries(whole))] == ["Observation.subject"]
+
+
+def test_a_large_bundle_takes_time_in_proportion() -> None:
+    urls = [f"http://example.org/fhir/Observation/{number}" for number in range(3000)]
+    entries = [(url, observation(hasMember=[{"reference": urls[0]}])) for url in urls]
+    started = time.perf_counter()
+
+    assert errors(bundle(*entries), OBSERVATIONS, [OF_NAMED, NAMED]) == []
+    # With a look through all entries for each of them it would be 9,000,000 steps and more than that.
+    assert time.perf_counter() - started < 10
 
 
 def test_a_relative_reference_means_nothing_beside_a_urn() -> None:

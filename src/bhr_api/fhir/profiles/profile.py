@@ -16,7 +16,7 @@ from bhr_api.fhir.profiles.extensions import extension_findings
 from bhr_api.fhir.profiles.findings import NOTHING, Finding, Findings, issues
 from bhr_api.fhir.profiles.scope import Profiles, Scope
 from bhr_api.fhir.profiles.snapshot import Element, tree_of
-from bhr_api.fhir.profiles.walk import Walk, walk_of
+from bhr_api.fhir.profiles.walk import Entries, Walk, walk_of
 
 
 class Profile:
@@ -110,9 +110,12 @@ def compile_profile(structure: Resource, conformance: Conformance) -> Profile:
     return Profile(structure, LoadedProfiles(conformance))
 
 
-def check_profiles(resource: Resource, profiles: Iterable[Profile]) -> list[Issue]:
-    """What the profiles together say of a resource that is valid R4, each issue once."""
-    walk = walk_of(resource)
+def check_profiles(resource: Resource, profiles: Iterable[Profile], around: Entries | None = None) -> list[Issue]:
+    """What the profiles together say of a resource that is valid R4, each issue once.
+
+    For the resource of an entry, `around` are the entries of its Bundle, so that its references are followed to them.
+    """
+    walk = walk_of(resource, around)
     found: list[Finding] = []
     library: Profiles | None = None
     for profile in profiles:

@@ -109,6 +109,6 @@ class Walk:
         return self.standing.resolve(reference)
 
 
-def walk_of(resource: Resource) -> Walk:
-    """The walk that starts at a resource."""
-    return Walk(Standing(resource))
+def walk_of(resource: Resource, around: Entries | None = None) -> Walk:
+    """The walk that starts at a resource, itself one of the entries `around` it if there are any."""
+    return Walk(Standing(resource, around, around.full_url_of(resource) if around else ""))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bhr_api.errors import InvalidParameterError, TooCostlyError, UnsupportedParameterError
-from bhr_api.fhir.terminology.errors import UnknownValueSetError
+from bhr_api.fhir.terminology.errors import CannotExpandError, UnknownValueSetError
 from bhr_api.fhir.terminology.expansions import Expansion
 from bhr_api.fhir.terminology.terminology import Terminology
 from bhr_api.search.body_values import TEXTS, InBody, has_body_values
@@ -117,7 +117,13 @@ def match_by(
         case "of-type":
             return AnyToken(tuple(_of_type(parameter, value, hasher) for value in values))
         case "in" | "above" | "below":
-            return _one_of(parameter, _codes(parameter, modifier, values, terminology), hasher)
+            try:
+                codes = _codes(parameter, modifier, values, terminology)
+            except CannotExpandError as error:
+                name = f"{parameter.code}:{modifier}"
+                sentence = f"Search parameter {name!r}: {error.issues[0].diagnostics}"
+                raise CannotExpandError(sentence, expression=f"http.{name}") from error
+            return _one_of(parameter, codes, hasher)
     return match(parameter, values, hasher)
 
 

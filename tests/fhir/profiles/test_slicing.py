@@ -382,3 +382,15 @@ def test_a_path_that_is_none_leaves_the_slice_open() -> None:
     )
 
     assert errors(component(), profile) == []
+
+
+def test_a_profile_that_leads_back_to_itself_tells_nothing_more() -> None:
+    url = MADE + "ring"
+    inner = element(
+        "Extension.extension", sliceName="again", min=1, max="1", type=[{"code": "Extension", "profile": [url]}]
+    )
+    ring = structure("Extension", element("Extension.extension", min=0, max="*"), inner, name="ring")
+    extension = in_slice("Observation.component.extension", min=1, type=[{"code": "Extension", "profile": [url]}])
+    profile = components(("value", "extension"), X, extension)
+
+    assert errors(component(extension=[{"url": "http://example.org/e", "valueCode": "x"}]), profile, [ring]) == []

@@ -3,7 +3,7 @@
 Discriminators of types value, pattern, exists, type and profile. A slice without discriminator is told by its whole content.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Any
 
 from bhr_api.fhir.definitions import Resource, is_resource_type, is_subtype
@@ -125,10 +125,13 @@ def _at(steps: tuple[Step, ...], test: _NodeTest | None) -> Test:
 
 
 def _value_test(defined: Sequence[Place], scope: Scope) -> _NodeTest | None:
-    tests = [test for place in defined if (test := _place_test(place, scope))]
-    if not tests:
-        return None
-    return tests[0] if len(tests) == 1 else lambda node, walk: _any(test(node, walk) for test in tests)
+    return _any_of([test for place in defined if (test := _place_test(place, scope))])
+
+
+def _any_of(tests: Sequence[_NodeTest]) -> _NodeTest | None:
+    if len(tests) < 2:
+        return tests[0] if tests else None
+    return lambda node, walk: _any(test(node, walk) for test in tests)
 
 
 def _place_test(place: Place, scope: Scope) -> _NodeTest | None:
@@ -138,14 +141,17 @@ def _place_test(place: Place, scope: Scope) -> _NodeTest | None:
     return None if place.element is None else _element_test(place.element, scope)
 
 
-def _element_test(element: Element, scope: Scope) -> _NodeTest | None:
-    """What the element's definition fixes: itself, by a required value set, or in its children or its profile."""
+def _element_test(element: Element, scope: Scope, within: Set[str] = frozenset()) -> _NodeTest | None:
+    """What the element's definition fixes: itself, by a required value set, or in its children or its profile.
+
+    `within` are the profiles that the element was reached through; one that leads back to itself says nothing more.
+    """
     if element.fixed:
         return _matched(exactly(element.fixed))
     if element.pattern:
         return _matched(containing(element.pattern))
     needed = [(name, one) for name, child in element.children.items() for one in (child, *child.slices) if one.min > 0]
-    tests = [(name, test) for name, one in needed if (test := _element_test(one, scope))]
+    tests = [(name, test) for name, one in needed if (test := _element_test(one, scope, within))]
     if tests:
         return lambda node, walk: _all(
             _any(test(one, walk) for one in _named(node, name, walk)) for name, test in tests
@@ -153,9 +159,9 @@ def _element_test(element: Element, scope: Scope) -> _NodeTest | None:
     if element.binding.get("strength") == "required" and "valueSet" in element.binding:
         is_member = membership_test(element.binding["valueSet"], scope.profiles.conformance)
         return lambda node, _walk: is_member(node.value, node.type)
-    profiles = [profile for type_ in element.types for profile in type_.get("profile", ())]
-    roots = [found.root for profile in profiles if (found := scope.profiles.get(profile)) is not None]
-    return _value_test([Place(root) for root in roots], scope) if roots else None
+    profiles = [one for type_ in element.types for one in type_.get("profile", ()) if one not in within]
+    roots = [(one, found.root) for one in profiles if (found := scope.profiles.get(one)) is not None]
+    return _any_of([test for one, root in roots if (test := _element_test(root, scope, within | {one}))])
 
 
 def _matched(is_right: Match) -> _NodeTest:

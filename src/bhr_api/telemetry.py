@@ -25,6 +25,8 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from bhr_api.routers.error_handler import place_of
+
 REQUESTS = Counter(
     "bhr_requests_total",
     "FHIR requests by interaction, resource type and status class.",
@@ -64,14 +66,6 @@ class _StandardError:
         sys.stderr.flush()
 
     info = warning = error = msg
-
-
-def place_of(error: BaseException) -> str:
-    """The file and line where `error` was raised."""
-    frame = error.__traceback__
-    while frame is not None and frame.tb_next is not None:
-        frame = frame.tb_next
-    return f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}" if frame else ""
 
 
 def observe_request(interaction: str, resource_type: str, status: int, seconds: float) -> None:

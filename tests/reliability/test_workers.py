@@ -6,7 +6,7 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -83,6 +83,16 @@ def both_serve(server: OwnServer, gone: int | None = None) -> bool:
     return False
 
 
+def becomes(condition: Callable[[], bool]) -> bool:
+    """Whether `condition` is met within the time that a worker's replacement may take."""
+    deadline = time.monotonic() + REPLACED_SECONDS
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def pool_connections(server: OwnServer) -> float:
     """How many database connections the metrics tell of."""
     line = re.search(r"^bhr_pool_connections (.+)$", httpx.get(f"{server.url}/metrics").text, re.MULTILINE)
@@ -119,6 +129,13 @@ def test_a_worker_that_is_replaced_is_logged(two_workers: OwnServer) -> None:
     (replaced,) = [line for line in lines if line["event"] == "worker_replaced"]
     assert (replaced["level"], replaced["pid"], replaced["signal"]) == ("warning", killed, "SIGKILL")
     assert replaced["successor"] in two_workers.workers()
+
+
+def test_the_metrics_forget_a_worker_that_a_signal_took_away(two_workers: OwnServer) -> None:
+    assert becomes(lambda: pool_connections(two_workers) > POOL_SIZE)
+    os.kill(two_workers.pid, signal.SIGTTOU)
+    assert becomes(lambda: len(two_workers.workers()) == 1)
+    assert becomes(lambda: 0 < pool_connections(two_workers) <= POOL_SIZE)
 
 
 def test_the_metrics_forget_the_connections_of_a_worker_that_was_killed(two_workers: OwnServer) -> None:

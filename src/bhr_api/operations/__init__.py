@@ -5,6 +5,7 @@ from bhr_api.interactions.offered import Operation
 from bhr_api.operations.docref import DOCREF
 from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
 from bhr_api.operations.lastn import LASTN
+from bhr_api.operations.match import MATCH
 from bhr_api.operations.meta import META, META_ADD, META_DELETE
 from bhr_api.operations.stats import STATS
 
@@ -17,4 +18,5 @@ OPERATIONS: tuple[Operation[Context], ...] = (
     LASTN,
     STATS,
     DOCREF,
+    MATCH,
 )

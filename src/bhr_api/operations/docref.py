@@ -83,7 +83,7 @@ def _paging(inputs: Inputs) -> Parameters:
 
 
 def _types(inputs: Inputs) -> Parameters:
-    return [("type", value) for given in inputs.all("type") for value in [_text(given)] if value != "|"]
+    return [("type", _text(given)) for given in inputs.all("type")]
 
 
 def _text(value: Any) -> str:

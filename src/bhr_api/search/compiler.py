@@ -5,11 +5,20 @@ the road is chosen here and written so that the planner has no other (docs/decis
 patients' records; the posting rows of a code; the GIN index by tokens that are not heavy; an index in the order of the page.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import Literal, TypeGuard
 
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
-from bhr_api.search.criteria import AnyToken, Criterion, Heavy, OfPatient, conditions
+from bhr_api.search.criteria import (
+    AnyToken,
+    Criterion,
+    Heavy,
+    OfPatient,
+    best_seeded,
+    conditions,
+    light_tokens,
+)
 from bhr_api.search.cursor import Position
 from bhr_api.search.include import MAXIMUM_INCLUDED, reached_sql
 from bhr_api.search.order import Order, SortKey
@@ -24,12 +33,24 @@ _MERGED = 16
 _POSTED_ROW = "JOIN resource r ON r.tenant = $1 AND r.row_id = p.row_id"
 
 
+RoadName = Literal["record", "postings", "tokens", "index", "order"]
+
+
+@dataclass(frozen=True, slots=True)
+class Road:
+    """Which of the roads of docs/storage.md a statement takes, and the criteria by which it finds the rows."""
+
+    name: RoadName
+    driving: tuple[Criterion, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with its values."""
+    """SQL with its values, and the road that it takes where one was chosen here."""
 
     sql: str
     values: list[object]
+    road: Road | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +60,7 @@ class _Road:
     source: str
     conditions: list[str]
     keys: tuple[SortKey, ...]
+    chosen: Road
     row_id: str = "r.row_id"
 
 
@@ -69,7 +91,7 @@ def compile_page(
     columns = "resource_type, id, version, last_updated, patient, body, row_id"
     if not query.includes:
         sql = f"SELECT 'match' AS mode, {columns}, sort FROM ({matched}) AS matched"
-        return Statement(sql, binder.values)
+        return Statement(sql, binder.values, road.chosen)
     sql = f"""
         WITH RECURSIVE matched AS MATERIALIZED ({matched}),
         page AS MATERIALIZED (SELECT * FROM matched LIMIT {query.count}),
@@ -84,7 +106,7 @@ def compile_page(
         FROM included JOIN resource r ON r.tenant = $1 AND r.resource_type = included.resource_type
             AND r.row_id = included.row_id
     """
-    return Statement(sql, binder.values)
+    return Statement(sql, binder.values, road.chosen)
 
 
 def compile_count(
@@ -102,7 +124,7 @@ def compile_count(
         if limit is None
         else f"SELECT count(*) FROM (SELECT 1 {matched} LIMIT {limit}) AS m"
     )
-    return Statement(sql, binder.values)
+    return Statement(sql, binder.values, road.chosen)
 
 
 def compile_match(query: SearchQuery, visibility: Visibility, heavy: Heavy, limit: int) -> Statement:
@@ -110,7 +132,7 @@ def compile_match(query: SearchQuery, visibility: Visibility, heavy: Heavy, limi
     binder = visibility.binder()
     road = _choose_road(query, visibility, binder, heavy)
     sql = f"SELECT r.id, r.version FROM {road.source} WHERE {all_of(road.conditions)} LIMIT {limit}"
-    return Statement(sql, binder.values)
+    return Statement(sql, binder.values, road.chosen)
 
 
 def _walk_condition(order: Order, position: Position, binder: Binder) -> str:
@@ -132,7 +154,8 @@ def _only_postings(query: SearchQuery, visibility: Visibility, binder: Binder) -
     criterion = query.criteria[0]
     if not _has_postings(criterion, 1):
         return None
-    return _Road(f"({_posting(criterion.tokens[0], binder)}) AS p", [], (), "p.row_id")
+    chosen = Road("postings", (criterion,))
+    return _Road(f"({_posting(criterion.tokens[0], binder)}) AS p", [], (), chosen, "p.row_id")
 
 
 def _merged_postings(query: SearchQuery, visibility: Visibility, position: Position, binder: Binder) -> _Road | None:
@@ -159,7 +182,8 @@ def _merged_postings(query: SearchQuery, visibility: Visibility, position: Posit
     ]
     number = RESOURCE_TYPE_NUMBERS[query.resource_type]
     source = f"({' UNION ALL '.join(walks)}) AS p {_POSTED_ROW} AND r.resource_type = {number}"
-    return _Road(source, ["(r.tokens && p.earlier) IS NOT TRUE"], keys, "p.row_id")
+    chosen = Road("postings", (criterion,))
+    return _Road(source, ["(r.tokens && p.earlier) IS NOT TRUE"], keys, chosen, "p.row_id")
 
 
 def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, heavy: Heavy) -> _Road:
@@ -167,7 +191,8 @@ def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, hea
     visible = [visibility.of_type(query.resource_type, "s", "r", binder), f"r.resource_type = {number}"]
     if _is_within_patients(query, visibility):
         filters = [criterion.sql("r", binder) for criterion in query.criteria]
-        return _Road("resource r", [*visible, *filters], query.order)
+        named = tuple(criterion for criterion in query.criteria if isinstance(criterion, OfPatient))
+        return _Road("resource r", [*visible, *filters], query.order, Road("record", named))
     posted = _posted(query, heavy)
     if posted is not None:
         rest = [criterion.sql("r", binder) for criterion in query.criteria if criterion is not posted]
@@ -177,8 +202,18 @@ def _choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, hea
             if isinstance(criterion, OnMainDate)
         ]
         source = f"({_posting(posted.tokens[0], binder)}) AS p {_POSTED_ROW} AND r.resource_type = {number}"
-        return _Road(source, [*bounds, *visible, *rest], _posting_keys(query), "p.row_id")
-    return _Road("resource r", [*visible, *conditions(query.criteria, "r", binder, heavy)], query.order)
+        return _Road(source, [*bounds, *visible, *rest], _posting_keys(query), Road("postings", (posted,)), "p.row_id")
+    written = conditions(query.criteria, "r", binder, heavy)
+    return _Road("resource r", [*visible, *written], query.order, _searched(query.criteria, heavy))
+
+
+def _searched(criteria: Sequence[Criterion], heavy: Heavy) -> Road:
+    """The road of `conditions`."""
+    light = light_tokens(criteria, heavy)
+    if light:
+        return Road("tokens", tuple(light))
+    seeded = best_seeded(criteria, heavy)
+    return Road("index", tuple(seeded)) if seeded else Road("order")
 
 
 def _is_within_patients(query: SearchQuery, visibility: Visibility) -> bool:

@@ -285,9 +285,13 @@ def test_an_encounter_comes_with_its_compartment_and_what_that_refers_to(record:
     ]
 
 
-def test_an_encounter_is_found_by_the_standard_extension(record: httpx.Client) -> None:
+@pytest.mark.parametrize("base", ["", "{base_url}/"])
+def test_an_encounter_is_found_by_the_standard_extension(
+    record: httpx.Client, server: RunningServer, base: str
+) -> None:
     url = "http://hl7.org/fhir/StructureDefinition/encounter-associatedEncounter"
-    extension = [{"url": url, "valueReference": reference("Encounter/visit-own")}]
+    literal = base.format(base_url=server.base_url) + "Encounter/visit-own"
+    extension = [{"url": url, "valueReference": reference(literal)}]
     goal = named("Goal", "g", lifecycleStatus="active", description={"text": "x"}, subject=reference("Patient/own"))
     put(record, {**goal, "extension": extension}, {**goal, "id": "h"})
     assert answered(record, "/Encounter/visit-own/$everything?_type=Goal") == ["Goal/g"]

@@ -9,11 +9,11 @@ or as a relative keeps a record of their own (docs/named-operations.md).
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from bhr_api.fhir.dates import Interval
 from bhr_api.fhir.definitions import COMPARTMENTS, RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.operations.focus import Focus
-from bhr_api.search.compiler import Statement
 from bhr_api.search.parameters import parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
@@ -27,15 +27,25 @@ ASSOCIATED_ENCOUNTER = "http://hl7.org/fhir/StructureDefinition/encounter-associ
 
 
 def naming_tokens(compartment: str, focus: int, hasher: TokenHasher) -> list[int]:
-    """The tokens of every reference to the focus (its self_token) that puts a resource into its compartment."""
+    """The tokens of every reference to the focus (its self_token) that puts a resource into its compartment.
+
+    References to the patient that the row's own column tells are left out: each of the record has such a one.
+    """
     keys: dict[int, None] = {}
     for resource_type, codes in COMPARTMENTS[compartment].items():
         served = parameters_of(resource_type)
         for code in codes:
-            if code in served:
+            if code in served and not served[code].is_patient:
                 own = served[code].made_of[0] if served[code].made_of else code
                 keys[hasher.parameter(resource_type, own)] = None
     return [focus ^ key for key in keys]
+
+
+class Statement(NamedTuple):
+    """SQL with its values."""
+
+    sql: str
+    values: list[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class CompartmentRows:
     filters: Filters
     visibility: Visibility
     hasher: TokenHasher
+    base_url: str
     bound: int
 
     def page(self, after: int, limit: int) -> Statement:
@@ -126,44 +137,58 @@ class CompartmentRows:
         return binder.bind(tokens, "bigint[]")
 
     def _members(self, types: Collection[str], more: list[str], binder: Binder, *, is_cut: bool = True) -> str:
-        """SELECTs (resource_type, row_id) of each member once. Each has an index of its own, so no OR joins them."""
-        same = [
-            self.visibility.of_types(types, "s", "r", binder),
-            f"r.row_id <= {binder.bind(self.bound, 'bigint')}",
-            *more,
-            *self._asked(binder, is_cut=is_cut),
+        """SELECTs of (resource_type, row_id) of each member, once. Each has an index of its own, so no OR joins them."""
+
+        def where(road: str, types: Collection[str]) -> str:
+            conditions = [
+                self.visibility.of_types(types, "s", "r", binder),
+                f"r.row_id <= {binder.bind(self.bound, 'bigint')}",
+                *more,
+                *self._asked(binder, is_cut=is_cut),
+            ]
+            return all_of([road, *conditions])
+
+        found = [
+            f"SELECT r.resource_type, r.row_id FROM resource r WHERE {where(*road)}"
+            for road in self._roads(types, binder)
         ]
-        roads = self._patient_roads(binder) if self.focus.resource_type == "Patient" else self._encounter_roads(binder)
-        return " UNION ALL ".join(
-            f"SELECT r.resource_type, r.row_id FROM resource r WHERE {all_of([road, *same])}" for road in roads
+        # One look into the index for each token: the planner takes many at once for many rows, and reads the whole tenant.
+        tokens = f"unnest({self._naming(binder)}) AS named (token)"
+        naming = where(f"r.tokens @> ARRAY[named.token] AND {self._is_elsewhere(binder)}", types)
+        found.append(
+            f"SELECT DISTINCT n.resource_type, n.row_id FROM {tokens}"
+            f" CROSS JOIN LATERAL (SELECT r.resource_type, r.row_id FROM resource r WHERE {naming}) AS n"
         )
+        return " UNION ALL ".join(found)
 
-    def _patient_roads(self, binder: Binder) -> list[str]:
-        patient = binder.bind(self.focus.self_token, "bigint")
-        return [
-            f"r.patient = {patient}",
-            f"r.tokens && {self._naming(binder)} AND r.patient IS DISTINCT FROM {patient}",
-        ]
-
-    def _encounter_roads(self, binder: Binder) -> list[str]:
+    def _roads(self, types: Collection[str], binder: Binder) -> list[tuple[str, Collection[str]]]:
+        """The conditions by which members are found besides their naming the focus, each with the types that it finds."""
         itself = binder.bind(self.focus.self_token, "bigint")
-        naming = self._naming(binder)
-        roads = [f"r.self_token = {itself}", f"r.tokens && {naming} AND r.self_token <> {itself}"]
-        if self.focus.patient is not None:
-            by_extension = self._associated(binder)
-            others = f"(r.tokens && {naming}) IS NOT TRUE AND r.self_token <> {itself}"
-            roads.append(f"r.patient = {binder.bind(self.focus.patient, 'bigint')} AND {by_extension} AND {others}")
+        if self.focus.resource_type == "Patient":
+            return [(f"r.patient = {itself}", types)]
+        roads: list[tuple[str, Collection[str]]] = [(f"r.self_token = {itself}", types)]
+        # R4: the extension is for resources "where no reference element exists".
+        others = [name for name in types if name not in COMPARTMENTS["Encounter"]]
+        if self.focus.patient is not None and others:
+            patient = binder.bind(self.focus.patient, "bigint")
+            roads.append((f"r.patient = {patient} AND {self._associated(binder)}", others))
         return roads
 
     def _associated(self, binder: Binder) -> str:
         """Named by the standard extension, which has no index: the patient's record is looked through for its url first."""
         url = binder.bind(ASSOCIATED_ENCOUNTER.encode(), "bytea")
-        literal = binder.bind(f"Encounter/{self.focus.id}", "text")
+        relative = f"Encounter/{self.focus.id}"
+        literals = binder.bind([relative, f"{self.base_url}/{relative}"], "text[]")
         path = f'$.extension[*] ? (@.url == "{ASSOCIATED_ENCOUNTER}").valueReference.reference'
         return (
             f"CASE WHEN position({url} IN r.body) > 0 THEN jsonb_path_query_array(convert_from(r.body, 'UTF8')::jsonb,"
-            f" '{path}') @> to_jsonb({literal}) ELSE FALSE END"
+            f" '{path}') ?| {literals} ELSE FALSE END"
         )
+
+    def _is_elsewhere(self, binder: Binder) -> str:
+        """Not found on the first road."""
+        column = "patient" if self.focus.resource_type == "Patient" else "self_token"
+        return f"r.{column} IS DISTINCT FROM {binder.bind(self.focus.self_token, 'bigint')}"
 
     def _asked(self, binder: Binder, *, is_cut: bool) -> list[str]:
         found = []

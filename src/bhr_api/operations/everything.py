@@ -33,8 +33,10 @@ async def everything(context: Context, request: Request) -> Result:
     walk = OperationWalk(context, f"{resource_type}/{id}/$everything", inputs, known)
     async with context.connection() as connection:
         focus = await read_focus(context, connection, resource_type, id, "$everything")
-        rows = CompartmentRows(focus, filters, context.visibility, context.hasher, walk.position.bound)
-        page = RecordPage(rows, context.base_url, walk.position, count)
+        rows = CompartmentRows(
+            focus, filters, context.visibility, context.hasher, context.base_url, walk.position.bound
+        )
+        page = RecordPage(rows, walk.position, count)
         await page.read(connection)
     patients = [patient for patient in dict.fromkeys(row.patient for row in page.rows) if patient is not None]
     await context.record(

@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
-from bhr_api.operations.compartment import CompartmentRows
-from bhr_api.operations.references import Canonical, named_in
-from bhr_api.search.compiler import Statement
+from bhr_api.operations.compartment import CompartmentRows, Statement
+from bhr_api.operations.references import Canonical, ReferenceReader
 from bhr_api.search.cursor import Position
 from bhr_api.store.database import Connection
 
@@ -41,7 +40,8 @@ class Row(NamedTuple):
 class Named:
     """What was found to be referred to: self_tokens, and questionnaires by their url; `through` are those looked up."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: ReferenceReader) -> None:
+        self.reader = reader
         self.tokens: set[int] = set()
         self.canonicals: set[Canonical] = set()
         self.through: set[int | Canonical] = set()
@@ -57,11 +57,10 @@ class Named:
 class RecordPage:
     """The page beyond `position`; once read, `rows` are on it and `following` is where the next one begins, if there is one."""
 
-    def __init__(self, record: CompartmentRows, base_url: str, position: Position, count: int) -> None:
+    def __init__(self, record: CompartmentRows, position: Position, count: int) -> None:
         self.rows: list[Row] = []
         self.following: Position | None = None
         self._record = record
-        self._base_url = base_url
         self._position = position
         self._count = count
 
@@ -81,7 +80,7 @@ class RecordPage:
         await self._add_support(connection, after, has_whole_record=has_whole_record)
 
     async def _add_support(self, connection: Connection, after: int, *, has_whole_record: bool) -> None:
-        named = Named()
+        named = Named(ReferenceReader(self._record.base_url))
         if has_whole_record:
             for row in self.rows:
                 self._note(named, row.self_token, row.body)
@@ -105,7 +104,7 @@ class RecordPage:
     def _note(self, named: Named, self_token: int, body: bytes) -> None:
         # A member is not looked up again as what it supports.
         named.through.add(self_token)
-        for target in named_in(body, self._base_url):
+        for target in named.reader.named_in(body):
             if isinstance(target, Canonical):
                 named.canonicals.add(target)
             else:

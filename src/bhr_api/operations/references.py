@@ -1,4 +1,4 @@
-"""What the stored text of a resource refers to (FHIR R4, references.html; DocumentReference.content.attachment.url).
+"""What the stored text of resources refers to (FHIR R4, references.html; DocumentReference.content.attachment.url).
 
 Read from the bytes as they lie, at a few microseconds each: a record has thousands of them.
 """
@@ -22,18 +22,31 @@ class Canonical(NamedTuple):
     version: str
 
 
-def named_in(body: bytes, base_url: str) -> Iterator[LocalReference | Canonical]:
-    """Every resource of this server that `body` names: by a reference, as an attachment's Binary, or as its questionnaire."""
-    if b"\\u" in body:
-        # A name may be spelled by escapes.
-        body = json_text.dumps(json_text.parse(body))
-    for name, quoted in _MEMBER.findall(body):
-        literal = json.loads(quoted)
-        local = parse_local(literal, base_url)
+class ReferenceReader:
+    """Reads body after body, and tells what none before has named."""
+
+    def __init__(self, base_url: str) -> None:
+        self._base_url = base_url
+        self._told: set[tuple[bytes, bytes]] = set()
+
+    def named_in(self, body: bytes) -> Iterator[LocalReference | Canonical]:
+        """Resources of this server that `body` names: by a reference, as an attachment's Binary, or as its questionnaire."""
+        if b"\\u" in body:
+            # A name may be spelled by escapes.
+            body = json_text.dumps(json_text.parse(body))
+        fresh = set(_MEMBER.findall(body)) - self._told
+        self._told |= fresh
+        for name, quoted in fresh:
+            target = self._target(name, json.loads(quoted))
+            if target is not None:
+                yield target
+
+    def _target(self, name: bytes, literal: str) -> LocalReference | Canonical | None:
+        local = parse_local(literal, self._base_url)
         if local is not None:
             # An extension's url is no reference; an attachment's is one to a Binary.
-            if name != b"url" or local.resource_type == "Binary":
-                yield local
-        elif name == b"questionnaire":
-            url, _, version = literal.partition("|")
-            yield Canonical(url, version)
+            return local if name != b"url" or local.resource_type == "Binary" else None
+        if name != b"questionnaire":
+            return None
+        url, _, version = literal.partition("|")
+        return Canonical(url, version)

@@ -67,6 +67,7 @@ RESOURCES: list[dict[str, Any]] = [
         "id": "q",
         "status": "active",
         "url": PROMIS,
+        "version": "1.0",
         "title": "Sleep in the last week",
     },
     {

@@ -130,6 +130,8 @@ def found(client: httpx.Client, query: str) -> list[str]:
         ("Encounter?class:not-in=http://example.org/ValueSet/stays", ["in-shed", "on-floor"]),
         ("Patient?gender:in=http://hl7.org/fhir/ValueSet/administrative-gender", []),
         ("Encounter?status:in=http://hl7.org/fhir/ValueSet/encounter-status", ["in-room", "in-shed", "on-floor"]),
+        ("Encounter?status=http://hl7.org/fhir/encounter-status|", ["in-room", "in-shed", "on-floor"]),
+        ("Encounter?status=http://hl7.org/fhir/goal-status|", []),
         ("Encounter?location:below=Location/house", ["in-room", "on-floor"]),
         ("Encounter?location:below=floor", ["in-room", "on-floor"]),
         ("Encounter?location:above=room", ["in-room", "on-floor"]),

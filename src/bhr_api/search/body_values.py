@@ -6,6 +6,7 @@ Nothing here is indexed: it is for rows that something else has found, or for fe
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bhr_api.fhir.definitions import SEARCH_PARAMETERS, json_names
 from bhr_api.search.criteria import Criterion
@@ -34,8 +35,12 @@ TEXTS: Inner = {
     "Reference": [".display"],
 }
 
-# Expressions that a JSON path can follow: names, with a cast or a test of a reference's type at the end.
-_CAST = re.compile(r"\(?\s*([\w.]+)(?:\s+as\s+(\w+)|\.(?:as|ofType)\((\w+)\))?\s*\)?(?:\.where\(resolve\(\) is \w+\))?")
+# Expressions that a JSON path can follow: names, one `where(name = 'text')` among them, and at the end a cast or the test of a
+# reference's type.
+_FOLLOWED = re.compile(
+    r"\(?\s*(?P<names>[\w.]+?)(?:\.where\((?P<name>\w+)\s*=\s*'(?P<text>[\w-]+)'\)(?P<rest>(?:\.\w+)*))?"
+    r"(?:\s+as\s+(?P<cast>\w+)|\.(?:as|ofType)\((?P<type>\w+)\))?\s*\)?(?:\.where\(resolve\(\) is \w+\))?"
+)
 
 
 def body_values(parameter: Parameter, inner: Inner, row: str, *, only: bool = False) -> str | None:
@@ -53,30 +58,42 @@ def body_values(parameter: Parameter, inner: Inner, row: str, *, only: bool = Fa
 
 
 def _json_paths(parameter: Parameter, inner: Inner, *, only: bool) -> list[str] | None:
-    """PostgreSQL JSON paths (lax mode walks through lists) of a simple FHIRPath expression."""
+    """PostgreSQL JSON paths of a simple FHIRPath expression; lax mode walks through lists, but for the last one."""
     defined = {**SEARCH_PARAMETERS[parameter.resource_type], **PROJECT_PARAMETERS.get(parameter.resource_type, {})}
     found: list[str] = []
     for alternative in defined[parameter.code].expression.split("|"):
-        match = _CAST.fullmatch(alternative.strip())
+        match = _FOLLOWED.fullmatch(alternative.strip())
         if match is None:
             return None
-        for path, type_name in _paths_of(parameter.resource_type, match[1].split(".")[1:], match[2] or match[3]):
+        steps = [_Step(name) for name in match["names"].split(".")[1:]]
+        if match["name"]:
+            steps[-1] = _Step(steps[-1].name, f' ? (@.{match["name"]} == "{match["text"]}")')
+            steps += [_Step(name) for name in match["rest"].split(".")[1:]]
+        for path, type_name in _paths_of(parameter.resource_type, steps, match["cast"] or match["type"]):
             if type_name in inner:
-                found += [f"${path}{place}" for place in inner[type_name]]
+                found += [f"${path}{place}[*]" for place in inner[type_name]]
             elif not only:
-                found.append(f"${path}")
+                found.append(f"${path}[*]")
     return found
 
 
-def _paths_of(type_name: str, names: list[str], wanted: str | None) -> list[tuple[str, str]]:
-    """(path, type of what is there) for the element `names` of a type."""
-    if not names:
+class _Step(NamedTuple):
+    """An element's name, and the JSON path's filter on it."""
+
+    name: str
+    filter: str = ""
+
+
+def _paths_of(type_name: str, steps: Sequence[_Step], wanted: str | None) -> list[tuple[str, str]]:
+    """(path, type of what is there) for the elements that `steps` lead to from a type."""
+    if not steps:
         return [("", type_name)]
     found: list[tuple[str, str]] = []
     for json_name, (element, type_code) in json_names(type_name).items():
-        if element.name != names[0] or (len(names) == 1 and wanted not in (None, type_code)):
+        if element.name != steps[0].name or (len(steps) == 1 and wanted not in (None, type_code)):
             continue
-        found += [(f".{json_name}{path}", reached) for path, reached in _paths_of(type_code, names[1:], wanted)]
+        here = f".{json_name}{steps[0].filter}"
+        found += [(f"{here}{path}", reached) for path, reached in _paths_of(type_code, steps[1:], wanted)]
     return found
 
 

@@ -7,7 +7,13 @@ tells what the caller may not see; a type that the caller may not search is refu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bhr_api.errors import ForbiddenError, InvalidParameterError, MalformedRequestError, UnsupportedParameterError
+from bhr_api.errors import (
+    ForbiddenError,
+    InvalidParameterError,
+    MalformedRequestError,
+    RefusalError,
+    UnsupportedParameterError,
+)
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.search.criteria import Criterion, Either, Heavy, conditions, conjuncts
 from bhr_api.search.joins import refers, ways
@@ -140,9 +146,16 @@ class Chains:
         code, _, modifier = first.partition(":")
         parameter = _reference(resource_type, code, name)
         types = self._types(parameter, modifier, rest, name)
-        found: list[Criterion] = [
-            Chained(parameter, other, self._inner(other, rest), self.visibility, self.hasher) for other in types
-        ]
+        found: list[Criterion] = []
+        refused: list[RefusalError] = []
+        for other in types:
+            try:
+                found.append(Chained(parameter, other, self._inner(other, rest), self.visibility, self.hasher))
+            except (UnsupportedParameterError, InvalidParameterError) as error:
+                refused.append(error)
+        # Untyped, it goes on through each type for which the rest means something.
+        if not found:
+            raise refused[0]
         return found[0] if len(found) == 1 else Either(found)
 
     def has(self, resource_type: str, name: str) -> Criterion:

@@ -15,6 +15,7 @@ from bhr_api.search.criteria import (
     Criterion,
     Heavy,
     OfPatient,
+    WithId,
     best_seeded,
     conditions,
     light_tokens,
@@ -33,7 +34,7 @@ _MERGED = 16
 _POSTED_ROW = "JOIN resource r ON r.tenant = $1 AND r.row_id = p.row_id"
 
 
-RoadName = Literal["record", "postings", "tokens", "index", "order"]
+RoadName = Literal["record", "postings", "tokens", "index", "id", "order"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,10 @@ def _searched(criteria: Sequence[Criterion], heavy: Heavy) -> Road:
     if light:
         return Road("tokens", tuple(light))
     seeded = best_seeded(criteria, heavy)
-    return Road("index", tuple(seeded)) if seeded else Road("order")
+    if seeded:
+        return Road("index", tuple(seeded))
+    named = tuple(criterion for criterion in criteria if isinstance(criterion, WithId))
+    return Road("id", named) if named else Road("order")
 
 
 def _is_within_patients(query: SearchQuery, visibility: Visibility) -> bool:

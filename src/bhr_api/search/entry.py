@@ -13,12 +13,14 @@ class IndexEntry:
 
     `strings` are (parameter, value); `numbers` (parameter, unit, low, high, element tokens or None); `dates` (parameter,
     start, end). `main_date` is None for a type or resource without one. `ordered` are the tokens that get postings.
+    `version` is the business version of a definition.
     """
 
     resource_type: str
     hasher: TokenHasher
     base_url: str
     self_token: int
+    version: str | None = None
     patients: tuple[int, ...] = ()
     main_date: tuple[datetime, datetime] | None = None
     tokens: set[int] = field(default_factory=set)

@@ -35,6 +35,11 @@ def unescape(text: str) -> str:
     return "".join(out)
 
 
+def escaped(text: str) -> str:
+    """`text` so that it stands for itself in a value."""
+    return "".join(f"\\{character}" if character in ",|$\\" else character for character in text)
+
+
 def split_commas(text: str) -> list[str]:
     """The alternatives of an OR list, still escaped."""
     return _split(text, ",")

@@ -62,6 +62,7 @@ def index_entry(resource: Resource, hasher: TokenHasher, base_url: str) -> Index
         hasher,
         base_url,
         hasher.resource(resource_type, resource["id"]),
+        resource.get("version"),
         tuple(hasher.resource("Patient", id) for id in patients_of(resource, base_url)),
     )
     for parameter, extract, leave, present in _plan(resource_type, hasher):

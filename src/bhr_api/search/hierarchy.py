@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.search.criteria import Criterion, either
-from bhr_api.search.joins import reference_key
+from bhr_api.search.joins import reference_key, refers
 from bhr_api.search.parameters import Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import reference
@@ -81,22 +81,27 @@ class _InHierarchy(Criterion):
 
     def _places(self, binder: Binder) -> str:
         """The self_tokens of the root and of all that is below or above it."""
-        other = binder.alias()
-        parent = parent_of(self.other)
-        assert parent is not None
-        up = reference_key(parent, self.hasher, binder)
-        is_other = (
-            f"{self.visibility.of_type(self.other, 's', other, binder)}"
-            f" AND {other}.resource_type = {RESOURCE_TYPE_NUMBERS[self.other]}"
-        )
-        step = (
-            f"SELECT {other}.self_token, depth + 1 FROM h JOIN resource {other} ON {other}.tokens @> ARRAY[place # {up}]"
-            if self.is_below
-            else f"SELECT u # {up}, depth + 1 FROM h JOIN resource {other} ON {other}.self_token = place,"
-            f" unnest({other}.tokens) AS u"
-        )
+        child, parent = binder.alias(), binder.alias()
+        parameter = parent_of(self.other)
+        assert parameter is not None
+        refer = refers(parameter, child, parent, self.hasher, binder, patient=False)
+        known, found = (parent, child) if self.is_below else (child, parent)
         root = binder.bind(self.root, "bigint")
         return (
             f"WITH RECURSIVE h (place, depth) AS (SELECT {root}, 0"
-            f" UNION {step} WHERE {is_other} AND depth < {MAXIMUM_DEPTH}) SELECT place FROM h"
+            f" UNION SELECT {found}.self_token, depth + 1 FROM h"
+            f" JOIN resource {known} ON {known}.self_token = place AND {self._is_other(known, binder)}"
+            f" JOIN resource {found} ON {self._found(child, parent, parameter, refer, binder)}"
+            f" AND {self._is_other(found, binder)} WHERE depth < {MAXIMUM_DEPTH}) SELECT place FROM h"
         )
+
+    def _found(self, child: str, parent: str, parameter: Parameter, refer: str, binder: Binder) -> str:
+        """How the next step is come by: children by their token, parents by the tokens of the child."""
+        if self.is_below:
+            return refer
+        key = reference_key(parameter, self.hasher, binder)
+        return f"{parent}.self_token = ANY(ARRAY(SELECT u # {key} FROM unnest({child}.tokens) AS u))"
+
+    def _is_other(self, row: str, binder: Binder) -> str:
+        visible = self.visibility.of_type(self.other, "s", row, binder)
+        return f"{visible} AND {row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.other]}"

@@ -71,7 +71,9 @@ def reached_sql(includes: Sequence[Include], visibility: Visibility, hasher: Tok
         for parameter in include.parameters()
     ]
     direct = " UNION ALL ".join([step.from_rows("page") for step in steps])
-    base = f"SELECT {_COLUMNS}, 0 AS depth FROM page t UNION ALL SELECT t.*, 1 FROM ({direct}) AS t"
+    base = f"SELECT {_COLUMNS}, 0 AS depth FROM page t"
+    if direct:
+        base += f" UNION ALL SELECT t.*, 1 FROM ({direct}) AS t"
     iterated = " UNION ALL ".join([step.from_row("s") for step in steps if step.include.iterate])
     if not iterated:
         return f"reached AS ({base})"

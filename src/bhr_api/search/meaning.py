@@ -12,7 +12,7 @@ from bhr_api.search.criteria import EVERYTHING, AnyToken, Both, Criterion, Eithe
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
-from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
+from bhr_api.search.types import coded, composite, date, number, quantity, reference, string, token, uri
 from bhr_api.search.visibility import Visibility
 
 _MODIFIERS: Mapping[str, frozenset[str]] = {
@@ -151,8 +151,13 @@ def matching(parameter: Parameter, modifier: str | None, values: list[str], cont
     if parameter.code == "_lastUpdated":
         return date.last_updated(values, now)
     match parameter.type:
+        case "token" if modifier in token.NEGATIONS:
+            # search.html#token, :not: "the coding/code is not in the set", also where there is none.
+            return Not(matching(parameter, token.NEGATIONS[modifier], values, context))
+        case "token" if modifier in coded.MODIFIERS:
+            return coded.match(parameter, modifier, values, hasher, context.terminology)
         case "token":
-            return token.match_by(parameter, modifier, values, hasher, context.terminology)
+            return token.match_by(parameter, modifier, values, hasher)
         case "reference" if modifier in hierarchy.MODIFIERS:
             return hierarchy.match(parameter, modifier, values, hasher, base_url, context.visibility)
         case "reference":

@@ -37,12 +37,15 @@ LAST_UPDATED = SortKey("_lastUpdated", False, "r.last_updated", "timestamptz")
 NEWEST_DATED = SortKey("date", True, "r.date_start", "timestamptz")
 
 
-def parse_sort(resource_type: str, text: str) -> tuple[SortKey, ...]:
-    """The keys of a `_sort` value. Raises UnsupportedParameterError for what cannot be sorted by."""
-    return tuple(_key(resource_type, part) for part in text.split(",") if part)
+def parse_sort(resource_type: str, text: str, base_url: str) -> tuple[SortKey, ...]:
+    """The keys of a `_sort` value. Raises UnsupportedParameterError for what cannot be sorted by.
+
+    References to this server, whose base is `base_url`, sort the same however they are written.
+    """
+    return tuple(_key(resource_type, part, base_url) for part in text.split(",") if part)
 
 
-def _key(resource_type: str, text: str) -> SortKey:
+def _key(resource_type: str, text: str, base_url: str) -> SortKey:
     descending = text.startswith("-")
     code = text.removeprefix("-")
     if code == "_id":
@@ -57,11 +60,11 @@ def _key(resource_type: str, text: str) -> SortKey:
         raise UnsupportedParameterError("_sort", f"{resource_type} has no search parameter {code!r} to sort by")
     if parameter.is_main_date:
         return replace(NEWEST_DATED, code=code, descending=descending)
-    expression, type = _value(parameter, "max" if descending else "min")
+    expression, type = _value(parameter, "max" if descending else "min", base_url)
     return SortKey(code, descending, f"coalesce(({expression}), {_MISSING[type]}::{type})", type)
 
 
-def _value(parameter: Parameter, pick: str) -> tuple[str, KeyType]:
+def _value(parameter: Parameter, pick: str, base_url: str) -> tuple[str, KeyType]:
     match parameter.type:
         case "date":
             return _indexed("date_index", "date_start", parameter, pick), "timestamptz"
@@ -70,7 +73,7 @@ def _value(parameter: Parameter, pick: str) -> tuple[str, KeyType]:
         case "number" | "quantity":
             return _indexed("number_index", "low", parameter, pick, "AND i.unit = 0"), "numeric"
         case "token" | "reference" | "uri":
-            return _in_body(parameter, pick), "text"
+            return _in_body(parameter, pick, base_url), "text"
         case _:
             raise UnsupportedParameterError(
                 "_sort", f"{parameter.type} parameters have no order to sort {parameter.code!r} by"
@@ -84,12 +87,16 @@ def _indexed(table: str, column: str, parameter: Parameter, pick: str, more: str
     )
 
 
-def _in_body(parameter: Parameter, pick: str) -> str:
+def _in_body(parameter: Parameter, pick: str, base_url: str) -> str:
     """The index holds hashes only, so the order of codes is read from the stored JSON of the rows that match."""
     values = body_values(parameter, CODES, "r")
     if values is None:
         raise UnsupportedParameterError("_sort", f"{parameter.code!r} cannot be sorted by")
-    return f'SELECT {pick}(value COLLATE "C") FROM ({values}) AS found WHERE value IS NOT NULL'
+    value = "value"
+    if parameter.type == "reference":
+        base = "'" + f"{base_url}/".replace("'", "''") + "'"
+        value = f"CASE WHEN starts_with(value, {base}) THEN substr(value, length({base}) + 1) ELSE value END"
+    return f'SELECT {pick}(({value}) COLLATE "C") FROM ({values}) AS found WHERE value IS NOT NULL'
 
 
 @dataclass(frozen=True, slots=True)

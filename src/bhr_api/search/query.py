@@ -106,7 +106,7 @@ def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> 
         if len(query.includes) > MAXIMUM_INCLUDES:
             raise _too_much(f"at most {MAXIMUM_INCLUDES} includes")
     elif name in _CONTROLS:
-        value = _CONTROLS[name](query, value)
+        value = _CONTROLS[name](query, value, context)
         if name == "_cursor":
             return
     else:
@@ -114,7 +114,7 @@ def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> 
     query.applied.append((name, value))
 
 
-def _take_count(query: SearchQuery, value: str) -> str:
+def _take_count(query: SearchQuery, value: str, _context: SearchContext) -> str:
     if not (value.isascii() and value.isdecimal()):
         raise InvalidParameterError("_count", value, "it is a whole number from 0")
     # R4 search.html#count: 0 is the same as _summary=count. The number of digits is bounded before it is read.
@@ -124,27 +124,27 @@ def _take_count(query: SearchQuery, value: str) -> str:
     return str(query.count)
 
 
-def _take_total(query: SearchQuery, value: str) -> str:
+def _take_total(query: SearchQuery, value: str, _context: SearchContext) -> str:
     query.total = _one_of("_total", value, ("none", "estimate", "accurate"))  # type: ignore[assignment]
     return value
 
 
-def _take_summary(query: SearchQuery, value: str) -> str:
+def _take_summary(query: SearchQuery, value: str, _context: SearchContext) -> str:
     query.summary = _one_of("_summary", value, ("true", "text", "data", "count", "false"))  # type: ignore[assignment]
     return value
 
 
-def _take_elements(query: SearchQuery, value: str) -> str:
+def _take_elements(query: SearchQuery, value: str, _context: SearchContext) -> str:
     query.elements = tuple(name for name in value.split(",") if name)
     return value
 
 
-def _take_sort(query: SearchQuery, value: str) -> str:
-    query.sort = parse_sort(query.resource_type, value)
+def _take_sort(query: SearchQuery, value: str, context: SearchContext) -> str:
+    query.sort = parse_sort(query.resource_type, value, context.base_url)
     return ",".join(key.text for key in query.sort)
 
 
-def _take_cursor(query: SearchQuery, value: str) -> str:
+def _take_cursor(query: SearchQuery, value: str, _context: SearchContext) -> str:
     query.cursor = value
     return value
 

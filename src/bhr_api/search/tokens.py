@@ -34,6 +34,10 @@ class TokenHasher:
         """What a reference to something outside this server, or to a canonical, counts as instead of a self_token."""
         return self._hash(f"U\0{url}")
 
+    def any_version(self, url: str) -> int:
+        """What references to a canonical have in common, whichever version they name."""
+        return self._hash(f"V\0{url}")
+
     def parameter(self, resource_type: str, code: str) -> int:
         """The key of a reference parameter: xor it with a self_token to get the token of a reference in it."""
         return self._hash(f"P\0{resource_type}\0{code}")

@@ -64,7 +64,9 @@ class CodeSystem:
         repeated: dict[str, list[str]] = {}
         while waiting:
             concept, parents = waiting.pop()
-            code = concept["code"]
+            code = concept.get("code")
+            if code is None:  # json.html#primitive: it may be there by an extension alone.
+                raise CannotExpandError(f"CodeSystem {self.canonical} has a concept whose code has no value.")
             self.concepts.setdefault(code, concept)
             if parents and self.nested.setdefault(code, parents) is not parents:
                 repeated.setdefault(code, []).extend(parents)  # csd-1 forbids it; both parents hold.
@@ -131,13 +133,13 @@ class CodeSystem:
         """(code, value) of each property of a code that the system has."""
         for one in self.concepts[code].get("property", []):
             for name, value in one.items():
-                if name.startswith("value"):
+                if name.startswith("value") and "code" in one:
                     yield one["code"], value
 
     @cached_property
     def property_names(self) -> frozenset[str]:
         """The properties that the system declares or gives to some concept."""
-        declared = (one["code"] for one in self.resource.get("property", []))
+        declared = (one["code"] for one in self.resource.get("property", []) if "code" in one)
         return frozenset((*declared, *(name for code in self.concepts for name, _ in self.properties(code))))
 
     @cached_property
@@ -147,7 +149,7 @@ class CodeSystem:
         return {
             one["code"]: one["uri"].removeprefix(start)
             for one in self.resource.get("property", [])
-            if one.get("uri", "").startswith(start)
+            if one.get("uri", "").startswith(start) and "code" in one
         }
 
     def meaning(self, property_code: str) -> str:

@@ -91,17 +91,29 @@ def _criteria(name: str, include: Resource) -> Criteria:
     return Criteria(
         system=include.get("system"),
         version=include.get("version"),
-        concepts=None if concepts is None else _by_code(concepts),
-        filters=tuple(Filter(one["property"], one["op"], one["value"]) for one in include.get("filter", [])),
-        value_sets=tuple(include.get("valueSet", [])),
+        concepts=None if concepts is None else _by_code(name, concepts),
+        filters=tuple(_filter(name, one) for one in include.get("filter", [])),
+        value_sets=tuple(_stated(name, {"valueSet": one}, "valueSet") for one in include.get("valueSet", [])),
     )
 
 
-def _by_code(concepts: list[Resource]) -> Mapping[str, Resource]:
+def _filter(name: str, one: Resource) -> Filter:
+    return Filter(_stated(name, one, "property"), _stated(name, one, "op"), _stated(name, one, "value"))
+
+
+def _by_code(name: str, concepts: list[Resource]) -> Mapping[str, Resource]:
     listed: dict[str, Resource] = {}
     for concept in concepts:
-        listed.setdefault(concept["code"], concept)
+        listed.setdefault(_stated(name, concept, "code"), concept)
     return listed
+
+
+def _stated(name: str, element: Resource, property: str) -> str:
+    """R4's elements 1..1 may be there by an extension alone (json.html#primitive), which says nothing here."""
+    value = element.get(property)
+    if not isinstance(value, str):
+        raise CannotExpandError(f"ValueSet {name} has a rule whose {property} has no value.")
+    return value
 
 
 def _stored(name: str, expansion: Resource) -> Composition:

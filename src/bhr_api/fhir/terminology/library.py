@@ -80,12 +80,13 @@ class Library:
         """The rules of the value set; None if it is not at hand. Raise `CannotExpandError` if it has no rules."""
         held = self._value_sets.get(canonical)
         if held is None:
-            resource = self._value_set(canonical)
+            resource = self.value_set_resource(canonical)
             held = _NO_RULES if resource is None else composition(resource)
             self._value_sets.put(canonical, held, held.weight)
         return None if held is _NO_RULES else held
 
-    def _value_set(self, canonical: str) -> Resource | None:
+    def value_set_resource(self, canonical: str) -> Resource | None:
+        """The ValueSet of the canonical; None if it is not at hand."""
         url, _, version = canonical.partition("|")
         own = _of_version(hl7.value_set(url), version)
         if own is not None and _OF_R4.fullmatch(url):

@@ -41,6 +41,17 @@ class Terminology:
         self._library = Library(source or NothingLoaded())
         self._expansions: BoundedCache[tuple[str, bool], Entries] = BoundedCache(EXPANDED_CODES_KEPT)
 
+    def value_set(self, canonical: str) -> Resource:
+        """The ValueSet as it is loaded, not to be changed. Raise `UnknownValueSetError`."""
+        found = self._library.value_set_resource(canonical)
+        if found is None:
+            raise UnknownValueSetError(canonical)
+        return found
+
+    def code_system(self, url: str, version: str | None = None) -> CodeSystem:
+        """The code system. Raise `UnknownCodeSystemError`."""
+        return self._code_system(url, version)
+
     def expand(
         self,
         value_set: Resource | str,
@@ -177,6 +188,16 @@ class Terminology:
     def subsumes(self, system: str, a: str, b: str, version: str | None = None) -> Subsumption:
         """How `a` stands to `b`. Raise `UnknownCodeSystemError`, `UnknownCodeError`, `CannotExpandError`."""
         return self._code_system(system, version).subsumption(a, b)
+
+    def whole_systems(self, value_set: str) -> tuple[str, ...] | None:
+        """The systems that the value set consists of where it takes each whole, whatever their codes; else None."""
+        rules = self._composition(value_set)
+        whole = all(
+            part.system and part.concepts is None and not part.filters and not part.value_sets for part in rules.include
+        )
+        if not whole or rules.exclude or rules.listed is not None or not rules.inactive:
+            return None
+        return tuple(dict.fromkeys(str(part.system) for part in rules.include))
 
     def descendants(self, system: str, code: str) -> frozenset[str]:
         """The code and all codes below it, for the modifier :below (search.html#token).

@@ -5,7 +5,7 @@ the canonical unit of their dimension there, on both sides, so that `5.4 g` find
 """
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any
 
 from bhr_api.errors import InvalidParameterError
@@ -22,6 +22,8 @@ MODIFIERS: frozenset[str] = frozenset()
 
 # datatypes.html#Money: the currency is a code of ISO 4217.
 _CURRENCIES = "urn:iso:std:iso:4217"
+
+_EXACT = Context(prec=3000)
 
 Ranged = tuple[int, Decimal, Decimal]
 
@@ -51,13 +53,15 @@ def ranges(values: list[TypedValue], hasher: TokenHasher) -> Iterator[Ranged]:
         low, high, unit = _range(value, type_code)
         if low is None or high is None:
             continue
-        yield BARE, bounded(low), bounded(high)
+        comparator = value.get("comparator", "")
+        yield BARE, *_bounds(low, high, comparator)
         for name in dict.fromkeys((unit.get("code"), unit.get("unit"))):
             if name:
-                yield hasher.unit(None, name), bounded(low), bounded(high)
+                yield hasher.unit(None, name), *_bounds(low, high, comparator)
         if unit.get("system") and unit.get("code"):
             token, low = _in_system(hasher, unit["system"], unit["code"], low)
-            yield token, bounded(low), bounded(_in_system(hasher, unit["system"], unit["code"], high)[1])
+            high = _in_system(hasher, unit["system"], unit["code"], high)[1]
+            yield token, *_bounds(low, high, comparator)
 
 
 def _range(value: dict[str, Any], type_code: str) -> tuple[Decimal | None, Decimal | None, dict[str, Any]]:
@@ -65,15 +69,25 @@ def _range(value: dict[str, Any], type_code: str) -> tuple[Decimal | None, Decim
         low, high = value.get("low") or {}, value.get("high") or {}
         return _number(low, LOWEST), _number(high, HIGHEST), low or high
     number = _number(value, None)
-    if number is None:
-        return None, None, value
-    # datatypes.html#Quantity: with a comparator the true value is somewhere beyond the number.
-    match value.get("comparator"):
-        case "<" | "<=":
-            return LOWEST, number, value
-        case ">" | ">=":
-            return number, HIGHEST, value
     return number, number, value
+
+
+def _bounds(low: Decimal, high: Decimal, comparator: str) -> tuple[Decimal, Decimal]:
+    """The ends as the index holds them. datatypes.html#Quantity: with a comparator the true value lies beyond the number."""
+    low, high = bounded(low), bounded(high)
+    match comparator:
+        case "<" | "<=":
+            return LOWEST, _EXACT.subtract(high, _hair(high)) if comparator == "<" else high
+        case ">" | ">=":
+            return _EXACT.add(low, _hair(low)) if comparator == ">" else low, HIGHEST
+    return low, high
+
+
+def _hair(number: Decimal) -> Decimal:
+    """So little that no number that anybody writes lies between `number` and what is that much beyond it."""
+    exponent = number.as_tuple().exponent
+    assert isinstance(exponent, int)
+    return Decimal(1).scaleb(max(min(exponent, 0), -900) - 30)
 
 
 def _number(quantity: dict[str, Any], otherwise: Decimal | None) -> Decimal | None:

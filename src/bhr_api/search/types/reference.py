@@ -36,23 +36,30 @@ def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> 
     for _, value in values:
         literal = value.get("reference") if isinstance(value, dict) else value
         if isinstance(literal, str):
-            for target in targets(literal, entry.hasher, entry.base_url):
-                entry.tokens.add(target ^ key)
-                if parameter.is_ordered:
-                    entry.ordered.add(target ^ key)
+            found = targets(literal, entry.hasher, entry.base_url, is_canonical=parameter.is_canonical)
+            entry.tokens.update(target ^ key for target in found)
+            if parameter.is_ordered:
+                # Nobody asks for a canonical without version by that token; see `asked_targets`.
+                asked = found[-1:] if parameter.is_canonical and "|" not in literal else found
+                entry.ordered.update(target ^ key for target in asked)
         if isinstance(value, dict) and "identifier" in value:
             entry.tokens.update(_identifier_tokens(parameter, value["identifier"], entry.hasher))
 
 
-def targets(literal: str, hasher: TokenHasher, base_url: str) -> tuple[int, ...]:
-    """What `literal` names: one local resource, or a URL, with and without its `|version`."""
+def targets(literal: str, hasher: TokenHasher, base_url: str, *, is_canonical: bool = False) -> tuple[int, ...]:
+    """What `literal` names: one local resource, or a URL.
+
+    references.html#canonical: with a version it leads to that version, without to any; who searches by the url without
+    version finds both, by the second of the two tokens.
+    """
     if literal.startswith("#"):
         return ()
     local = parse_local(literal, base_url)
     if local is not None:
         return (hasher.resource(local.resource_type, local.id),)
-    bare, bar, _ = literal.partition("|")
-    return (hasher.url(literal), hasher.url(bare)) if bar else (hasher.url(literal),)
+    if not is_canonical:
+        return (hasher.url(literal),)
+    return (hasher.url(literal), hasher.any_version(literal.partition("|")[0]))
 
 
 def _identifier_tokens(parameter: Parameter, identifier: dict[str, Any], hasher: TokenHasher) -> list[int]:
@@ -94,5 +101,6 @@ def asked_targets(
         types = (modifier,) if modifier else parameter.targets or RESOURCE_TYPES
         return [(name, hasher.resource(name, text)) for name in types]
     if modifier is None and _URI.fullmatch(text):
-        return [("", hasher.url(text))]
+        is_any_version = parameter.is_canonical and "|" not in text
+        return [("", hasher.any_version(text) if is_any_version else hasher.url(text))]
     raise InvalidParameterError(parameter.code, text, "a reference is id, Type/id or an absolute URL")

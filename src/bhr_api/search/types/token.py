@@ -4,15 +4,12 @@ Codes are compared exactly. R4 leaves case to the code system; what a search add
 merge, so it is not done (docs/search.md).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bhr_api.errors import InvalidParameterError, TooCostlyError, UnsupportedParameterError
-from bhr_api.fhir.terminology.errors import CannotExpandError, UnknownValueSetError
-from bhr_api.fhir.terminology.expansions import Expansion
-from bhr_api.fhir.terminology.terminology import Terminology
+from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
 from bhr_api.search.body_values import TEXTS, InBody, has_body_values
-from bhr_api.search.criteria import NOTHING, AnyToken, Criterion, Not, either
+from bhr_api.search.criteria import EVERYTHING, AnyToken, Criterion, either
 from bhr_api.search.entry import IndexEntry
 from bhr_api.search.escapes import split_pipes, unescape
 from bhr_api.search.folding import normalised, normalised_sql
@@ -22,9 +19,6 @@ from bhr_api.search.tokens import TokenHasher
 MODIFIERS = frozenset({"not", "text", "of-type", "in", "not-in", "above", "below"})
 # The modifiers that deny, and what they deny.
 NEGATIONS: Mapping[str | None, str | None] = {"not": None, "not-in": "in"}
-
-MAXIMUM_CODES = 10_000
-"""Of the value sets and hierarchies that one parameter asks for."""
 
 TypedValue = tuple[str, Any]
 
@@ -94,6 +88,8 @@ def asked_token(hasher: TokenHasher, resource_type: str, parameter: str, value: 
 
 def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Criterion:
     """Rows that have one of `values`."""
+    if parameter.is_mandatory and any(_is_implied_system(parameter, value) for value in values):
+        return EVERYTHING
     asked = [asked_token(hasher, parameter.resource_type, parameter.code, value) for value in values]
     implied = [_under_implied_system(parameter, value, hasher) for value in values if "|" in value]
     found = [*asked, *(token for token in implied if token is not None)]
@@ -101,29 +97,13 @@ def match(parameter: Parameter, values: list[str], hasher: TokenHasher) -> Crite
     return either([AnyToken((token,), is_ordered) for token in found])
 
 
-def match_by(
-    parameter: Parameter, modifier: str | None, values: list[str], hasher: TokenHasher, terminology: Terminology
-) -> Criterion:
-    """Rows that have one of `values` as the modifier says.
-
-    Raises CannotExpandError, UnknownValueSetError, TooCostlyError where the terminology cannot tell the codes.
-    """
-    if modifier in NEGATIONS:
-        # search.html#token, :not: "the coding/code is not in the set", also where there is none.
-        return Not(match_by(parameter, NEGATIONS[modifier], values, hasher, terminology))
+def match_by(parameter: Parameter, modifier: str | None, values: list[str], hasher: TokenHasher) -> Criterion:
+    """Rows that have one of `values`, as the modifier `text` or `of-type` says."""
     match modifier:
         case "text":
             return either([_of_text(parameter, unescape(value)) for value in values])
         case "of-type":
             return AnyToken(tuple(_of_type(parameter, value, hasher) for value in values))
-        case "in" | "above" | "below":
-            try:
-                codes = _codes(parameter, modifier, values, terminology)
-            except CannotExpandError as error:
-                name = f"{parameter.code}:{modifier}"
-                sentence = f"Search parameter {name!r}: {error.issues[0].diagnostics}"
-                raise CannotExpandError(sentence, expression=f"http.{name}") from error
-            return _one_of(parameter, codes, hasher)
     return match(parameter, values, hasher)
 
 
@@ -151,45 +131,10 @@ def _typed(parameter: Parameter, system: str, code: str, value: str, hasher: Tok
     return hasher.system_code(parameter.resource_type, f"{parameter.code}:of-type", f"{system}|{code}", value)
 
 
-def _codes(
-    parameter: Parameter, modifier: str, values: list[str], terminology: Terminology
-) -> dict[tuple[str, str], None]:
-    """The (system, code) of a value set, or of a code and all that is above or below it."""
-    found: dict[tuple[str, str], None] = {}
-    for value in values:
-        if modifier == "in":
-            expansion = _expanded(parameter, unescape(value), terminology)
-            found |= dict.fromkeys((entry.system, entry.code) for entry in expansion.entries)
-            continue
-        system, code = [*split_pipes(value), ""][:2]
-        if not system or not code:
-            raise InvalidParameterError(f"{parameter.code}:{modifier}", value, "it is system|code")
-        reached = terminology.ancestors if modifier == "above" else terminology.descendants
-        found |= dict.fromkeys((system, one) for one in reached(system, code))
-    if len(found) > MAXIMUM_CODES:
-        raise TooCostlyError(
-            f"{parameter.code}:{modifier} asks for {len(found)} codes; at most {MAXIMUM_CODES} are searched."
-        )
-    return found
-
-
-def _expanded(parameter: Parameter, value_set: str, terminology: Terminology) -> Expansion:
-    try:
-        return terminology.expand(value_set, allow_abstract=True)
-    except UnknownValueSetError as error:
-        raise InvalidParameterError(
-            f"{parameter.code}:in", value_set, "it is the canonical of a ValueSet that is stored or in a loaded package"
-        ) from error
-
-
-def _one_of(parameter: Parameter, codes: Iterable[tuple[str, str]], hasher: TokenHasher) -> Criterion:
-    implied = implied_systems(parameter.resource_type, parameter.code)
-    tokens: dict[int, None] = {}
-    for system, code in codes:
-        tokens[hasher.system_code(parameter.resource_type, parameter.code, system, code)] = None
-        if system in implied:
-            tokens[hasher.system_code(parameter.resource_type, parameter.code, "", code)] = None
-    return AnyToken(tuple(tokens), parameter.is_ordered) if tokens else NOTHING
+def _is_implied_system(parameter: Parameter, value: str) -> bool:
+    """Whether `system|` asks for whatever the `code` elements of the parameter hold."""
+    system, code, *_ = [*split_pipes(value), "", ""]
+    return not code and system in implied_systems(parameter.resource_type, parameter.code)
 
 
 def _under_implied_system(parameter: Parameter, value: str, hasher: TokenHasher) -> int | None:

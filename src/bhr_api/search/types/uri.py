@@ -20,6 +20,8 @@ def index(parameter: Parameter, values: list[TypedValue], entry: IndexEntry) -> 
             entry.tokens.add(entry.hasher.code(parameter.resource_type, parameter.code, value))
             if parameter.code == "url":
                 entry.tokens.add(entry.hasher.url(value))
+                if entry.version:
+                    entry.tokens.add(entry.hasher.url(f"{value}|{entry.version}"))
 
 
 def match(parameter: Parameter, modifier: str | None, values: list[str], hasher: TokenHasher) -> Criterion:

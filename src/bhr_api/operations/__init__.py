@@ -4,10 +4,15 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation
 from bhr_api.operations.docref import DOCREF
 from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
+from bhr_api.operations.expand import EXPAND
+from bhr_api.operations.explain import EXPLAIN
 from bhr_api.operations.lastn import LASTN
+from bhr_api.operations.lookup import LOOKUP
 from bhr_api.operations.match import MATCH
 from bhr_api.operations.meta import META, META_ADD, META_DELETE
 from bhr_api.operations.stats import STATS
+from bhr_api.operations.subsumes import SUBSUMES
+from bhr_api.operations.validate_code import VALIDATE_CODE_IN_CODE_SYSTEM, VALIDATE_CODE_IN_VALUE_SET
 
 OPERATIONS: tuple[Operation[Context], ...] = (
     PATIENT_EVERYTHING,
@@ -19,4 +24,10 @@ OPERATIONS: tuple[Operation[Context], ...] = (
     STATS,
     DOCREF,
     MATCH,
+    EXPAND,
+    EXPLAIN,
+    VALIDATE_CODE_IN_VALUE_SET,
+    VALIDATE_CODE_IN_CODE_SYSTEM,
+    LOOKUP,
+    SUBSUMES,
 )

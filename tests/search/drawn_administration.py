@@ -14,6 +14,7 @@ from tests.search.drawn_values import (
     merged,
     names,
     one,
+    parents,
     periods,
     references,
     some,
@@ -63,7 +64,7 @@ def practitioner_roles() -> Strategy[Resource]:
 def organizations() -> Strategy[Resource]:
     return having(
         {"name": one(STRINGS)}, active=st.booleans(), address=some(addresses()),
-        alias=some(one(STRINGS)), identifier=some(identifiers()), partOf=references("Organization"),
+        alias=some(one(STRINGS)), identifier=some(identifiers()), partOf=parents("Organization"),
         type=some(concepts()),
     )  # fmt: skip
 
@@ -71,7 +72,7 @@ def organizations() -> Strategy[Resource]:
 def locations() -> Strategy[Resource]:
     return having(
         address=addresses(), alias=some(one(STRINGS)), identifier=some(identifiers()),
-        managingOrganization=references("Organization"), name=one(STRINGS), partOf=references("Location"),
+        managingOrganization=references("Organization"), name=one(STRINGS), partOf=parents("Location"),
         status=one(("active", "suspended")), type=some(concepts()),
     )  # fmt: skip
 

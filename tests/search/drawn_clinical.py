@@ -21,6 +21,7 @@ from tests.search.drawn_values import (
     merged,
     number_of,
     one,
+    parents,
     periods,
     quantities,
     references,
@@ -110,7 +111,7 @@ def encounters() -> Strategy[Resource]:
     who = having({"individual": references("Practitioner", "RelatedPerson", "PractitionerRole")})
     return having(
         {"class": codings()}, identifier=some(identifiers()), length=durations(), location=some(place),
-        partOf=references("Encounter"), participant=some(who), period=periods(), reasonCode=some(concepts()),
+        partOf=parents("Encounter"), participant=some(who), period=periods(), reasonCode=some(concepts()),
         subject=references(*_SUBJECTS), type=some(concepts()),
     )  # fmt: skip
 

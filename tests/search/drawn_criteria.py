@@ -5,6 +5,7 @@
 
 import re
 from collections.abc import Callable
+from functools import cache
 from operator import itemgetter
 
 from hypothesis import strategies as st
@@ -43,6 +44,7 @@ def queries(resource_type: str, most: int = 3) -> Strategy[list[tuple[str, str]]
     return st.lists(criterion, min_size=1, max_size=most)
 
 
+@cache
 def criteria(resource_type: str, code: str) -> Strategy[tuple[str, str]]:
     """One (name[:modifier], value) of the parameter, now and then with an OR."""
     asked = parameter(resource_type, code)
@@ -80,12 +82,14 @@ def _coded(asked: Parameter) -> dict[str, Strategy[str]]:
 
 
 def _of_literal(asked: Parameter) -> dict[str, Strategy[str]]:
-    target = one(asked.targets)
-    named = st.builds("{}/{}".format, target, one(REFERRED))
+    with_parts = [kind for kind in asked.targets if kind in WITH_PARTS]
     modified = {"identifier": _token_values("identifier")}
     kind = asked.targets[0]
     modified[kind] = st.builds(str.__add__, one(("", f"{kind}/")), one(REFERRED))
-    return {**modified, "above": named, "below": named} if {*asked.targets} & {*WITH_PARTS} else modified
+    if not with_parts:
+        return modified
+    named = st.builds("{}/{}".format, one(with_parts), one(REFERRED))
+    return {**modified, "above": named, "below": named}
 
 
 def _fragments() -> Strategy[str]:

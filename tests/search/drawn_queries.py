@@ -7,6 +7,7 @@ is found at the end; the others are random.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from hypothesis import strategies as st
 
@@ -145,6 +146,7 @@ def _aimed(draw: st.DrawFn, web: Web, resource_type: str) -> Pair:
     return path + name, value
 
 
+@cache
 def _sorts(resource_type: str) -> Strategy[str]:
     of_type = {**OF_EVERY_TYPE, **PARAMETERS[resource_type]}
     names = sorted(name for name, asked in of_type.items() if asked.kind != "composite")

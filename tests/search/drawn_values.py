@@ -114,6 +114,11 @@ def references(*types: str) -> Strategy[Resource]:
     return st.one_of(having({"reference": literal}), having({"reference": literal}), by_identifier)
 
 
+def parents(kind: str) -> Strategy[Resource]:
+    """A reference within this server, so that there are hierarchies."""
+    return one(REFERRED).map(lambda id: {"reference": f"{kind}/{id}"})
+
+
 @st.composite
 def quantities(draw: st.DrawFn) -> Resource:
     unit, system, code = draw(st.sampled_from(UNITS))

@@ -31,6 +31,10 @@ class NotAllowedError(Exception):
     """The query goes through a type that the caller may not search."""
 
 
+class UnknownTermsError(Exception):
+    """The query names a value set, or asks for the hierarchy of a code, that the caller does not see."""
+
+
 def matches(resource: Resource, resource_type: str, query: Criteria, *, now: datetime, base_url: str) -> bool:
     """Whether the resource is of the type and satisfies every (name[:modifier], value) of the decoded query.
 
@@ -43,12 +47,13 @@ def matches(resource: Resource, resource_type: str, query: Criteria, *, now: dat
 def found(record: SeenRecord, resource_type: str, query: Criteria, *, now: datetime) -> list[Resource]:
     """What of the record the query finds, for the caller that the record was opened for.
 
-    Raises NotAllowedError, and what `matches` raises.
+    Raises NotAllowedError, UnknownTermsError, and what `matches` raises.
     """
     evaluation = _Evaluation(record, now)
     asked = [(name, value) for name, value in query if value]
-    for name, _ in asked:
+    for name, value in asked:
         require(record.caller, resource_type, name)
+        _require_terms(record, name, value)
     return [
         one
         for one in record.of_type[resource_type]
@@ -62,6 +67,16 @@ def require(caller: Caller, resource_type: str, name: str) -> None:
         raise KeyError(name)
     if not _leads(resource_type, name, caller.may_search):
         raise NotAllowedError(name)
+
+
+def _require_terms(record: SeenRecord, name: str, value: str) -> None:
+    modifier = name.rpartition(":")[2]
+    for one in split(value, ","):
+        system, *code = map(unescaped, split(one, "|"))
+        unknown_set = modifier in ("in", "not-in") and not record.terminology.has_value_set(unescaped(one))
+        unknown_code = modifier in ("above", "below") and code and not record.terminology.has_code(system, code[0])
+        if unknown_set or unknown_code:
+            raise UnknownTermsError(name)
 
 
 def _leads(resource_type: str, name: str, may_search: Callable[[str], bool]) -> bool:

@@ -69,13 +69,13 @@ class SeenRecord:
         self.of_type: dict[str, list[Resource]] = defaultdict(list)
         self._by_id: dict[str, Resource] = {}
         self._by_url: dict[str, list[Resource]] = defaultdict(list)
-        kept = list(resources)
-        for one in (one for one in kept if caller.sees(one, base_url)):
+        seen = [one for one in resources if caller.sees(one, base_url)]
+        for one in seen:
             self.of_type[one["resourceType"]].append(one)
             self._by_id[f"{one['resourceType']}/{one.get('id', '')}"] = one
             if "url" in one:
                 self._by_url[one["url"]].append(one)
-        self.terminology = Terminology(kept)
+        self.terminology = Terminology(seen)
 
     def local(self, url: str) -> str:
         """The reference without its version, and relative where it points into this server."""

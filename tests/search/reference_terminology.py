@@ -19,6 +19,13 @@ class Terminology:
                 include = one["compose"]["include"]
                 self._includes |= {one["url"]: include, f"ValueSet/{one['id']}": include}
 
+    def has_code(self, system: str, code: str) -> bool:
+        return (system, code) in self._ancestors
+
+    def has_value_set(self, name: str) -> bool:
+        """Whether the value set is known by its URL or as ValueSet/id."""
+        return name in self._includes
+
     def subsumes(self, system: str, over: str, code: str) -> bool:
         """Whether `over` is the code or an ancestor of it; a code of an unknown system is under itself alone."""
         return over == code or over in self._ancestors.get((system, code), ())

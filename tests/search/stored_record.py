@@ -1,30 +1,32 @@
 """A drawn record in the database and in memory, and what each of the two answers to a query."""
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from functools import cache, cached_property
 from typing import Any
 
-from bhr_api.errors import ForbiddenError
+from bhr_api.errors import ForbiddenError, RefusalError
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.terminologies import search_context
 from bhr_api.search.compiler import compile_count, compile_page
 from bhr_api.search.criteria import AnyToken
 from bhr_api.search.cursor import Position
-from bhr_api.search.meaning import SearchContext
 from bhr_api.search.query import SearchQuery, parse_query
 from tests.fixtures.record import Record
 from tests.search.drawn_queries import Query
 from tests.search.drawn_values import BASE_URL
-from tests.search.reference_evaluator import NotAllowedError, found
+from tests.search.reference_evaluator import NotAllowedError, UnknownTermsError, found
 from tests.search.reference_includes import included
 from tests.search.reference_order import in_order, sort_keys
 from tests.search.reference_paths import Resource
 from tests.search.reference_record import Caller, SeenRecord
 
+_UNTYPED = re.compile(r"(^|[.:])[a-z][\w-]*\.")
 EVERYTHING = Position((), 0, (1 << 63) - 1)
-REFUSED = "refused"
+FORBIDDEN, UNKNOWN = "forbidden", "of unknown terminology"
 Page = tuple[list[Any], set[tuple[str, str]]]
 
 
@@ -64,23 +66,35 @@ class Question:
         try:
             return found(self.seen, self.asked.resource_type, self.asked.criteria, now=self.now)
         except NotAllowedError:
-            return REFUSED
+            return FORBIDDEN
+        except UnknownTermsError:
+            return UNKNOWN
 
     def difference(self) -> str | None:
-        """What is wrong in the server's answer, in the first respect in which something is. Raises what the server raises."""
-        context = SearchContext(self.context.hasher, BASE_URL, self.now, self.context.visibility)
+        """What is wrong in the server's answer, in the first respect in which something is."""
+        parameters = self.asked.parameters
         try:
-            query = parse_query(self.asked.resource_type, self.asked.parameters, context)
-        except ForbiddenError:
-            return None if self.expected == REFUSED else "the server refuses"
+            meaning = self.stored.record.run(search_context(self.context, parameters, self.now))
+            query = parse_query(self.asked.resource_type, parameters, meaning)
+        except RefusalError as error:
+            if error.issues[0].code == "too-costly":
+                raise
+            return None if self._is_to_be_refused_so(error) else f"refused by {error!r}"
         if isinstance(self.expected, str):
-            return "the server does not refuse"
+            return f"answered, though {self.expected}"
         tokens = frozenset(token for one in query.criteria if isinstance(one, AnyToken) for token in one.tokens)
         # Which tokens are heavy decides the road, never the answer.
         for heavy in {frozenset[int](), tokens}:
             if difference := self._whole(query, heavy):
                 return difference
         return self._pages(query)
+
+    def _is_to_be_refused_so(self, error: RefusalError) -> bool:
+        # Where the types that a caller may not search are left out of an untyped link, what is left may mean nothing.
+        untyped = any(_UNTYPED.search(name) for name, _ in self.asked.criteria)
+        return self.expected == UNKNOWN or (
+            self.expected == FORBIDDEN and (untyped or isinstance(error, ForbiddenError))
+        )
 
     def _whole(self, query: SearchQuery, heavy: frozenset[int]) -> str | None:
         assert isinstance(self.expected, list)

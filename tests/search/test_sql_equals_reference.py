@@ -5,6 +5,7 @@ which `QUERIES` queries are asked and at least `COMPARED` answered: 20,000 in al
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.fixtures.record import Record, open_record
 from tests.search.drawn_queries import Query, queries_on
 from tests.search.drawn_resources import drawn, drawn_record
 from tests.search.drawn_values import BASE_URL
-from tests.search.known_differences import KNOWN, Difference, uses_what_is_not_served
+from tests.search.found_differences import FOUND, Difference
 from tests.search.stored_record import Question, StoredRecord
 
 SEEDS = range(12)
@@ -38,26 +39,24 @@ def test_a_search_finds_what_the_standard_says(record: Record, start: int) -> No
 
 
 def outcome(stored: StoredRecord, query: Query) -> str:
-    """`same`, `not compared` for what is not served or known to differ, or what differs."""
-    if uses_what_is_not_served(query):
-        return "not compared"
+    """`same`, `not compared` for what is too costly or known to differ, or what differs."""
     try:
         difference = Question(stored, query).difference()
-    except MalformedRequestError as error:
+    except MalformedRequestError:
         # A chain of untyped links may lead through more types than the server follows.
-        if error.issues[0].code == "too-costly":
-            return "not compared"
-        difference = repr(error)
+        return "not compared"
     except Exception as error:
         difference = repr(error)
     if difference is None:
         return "same"
-    return "not compared" if any(known.concerns(query, difference) for known in KNOWN) else difference
+    return "not compared" if any(one.concerns(query, difference) for one in FOUND if one.concerns) else difference
 
 
-@pytest.mark.parametrize(
-    "known",
-    [pytest.param(one, marks=pytest.mark.xfail(reason=one.says, strict=True), id=one.says[:40]) for one in KNOWN],
-)
-def test_a_known_difference_is_mended(record: Record, known: Difference) -> None:
-    assert Question(StoredRecord(record, known.resources), known.query).difference() is None
+def _case(one: Difference) -> Any:
+    marks = [pytest.mark.xfail(reason=one.says, strict=True)] if one.concerns else []
+    return pytest.param(one, marks=marks, id=one.says[:40])
+
+
+@pytest.mark.parametrize("found", [_case(one) for one in FOUND])
+def test_a_difference_is_mended(record: Record, found: Difference) -> None:
+    assert Question(StoredRecord(record, found.resources), found.query).difference() is None

@@ -64,9 +64,24 @@ def _in_value_set(asked: ValueSetInQuestion, code: Code, allow_abstract: bool) -
         display=code.display,
         allow_abstract=allow_abstract,
     )
-    if not found.result or code.version is None:
+    if not found.result:
         return found
+    if code.version is None:
+        return replace(found, message=_unchecked(asked.terminology, code, code.system))
     return _of_version(asked, code, code.system, code.version, found)
+
+
+def _unchecked(terminology: Terminology, code: Code, system: str) -> str | None:
+    """R4, message: "If this is provided when result = true, the message carries hints and warnings"."""
+    try:
+        known = terminology.code_system(system)
+    except UnknownCodeSystemError:
+        return f"CodeSystem {system} is not loaded: whether it has the code was not checked."
+    if known.spelled(code.code) is not None:
+        return None
+    if known.is_complete:
+        return f"{known.canonical} has no code {code.code!r}, which the value set lists."
+    return f"CodeSystem {known.canonical} has not all its codes here: whether it has the code was not checked."
 
 
 def _of_version(asked: ValueSetInQuestion, code: Code, system: str, version: str, found: Validation) -> Validation:
@@ -74,10 +89,8 @@ def _of_version(asked: ValueSetInQuestion, code: Code, system: str, version: str
     include = asked.definition.get("compose", {}).get("include", ())
     named = {part.get("version") for part in include if part.get("system") == system}
     if named and None not in named and version not in named:
-        named_versions = ", ".join(sorted(named))
-        return Validation(
-            False, f"The value set takes codes of {system} in version {named_versions}, not {version}.", None
-        )
+        expected = ", ".join(sorted(named))
+        return Validation(False, f"The value set takes codes of {system} in version {expected}, not {version}.", None)
     try:
         known = asked.terminology.code_system(system, version)
     except UnknownCodeSystemError:

@@ -1,10 +1,15 @@
 """$everything tells the whole record, and nothing of another (operation-patient-everything.html)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.requests import Request, parse_parameters
+from bhr_api.operations.everything import PATIENT_EVERYTHING
+from tests.fixtures.record import open_record
 from tests.fixtures.server import RunningServer
 from tests.operations.records import (
     Resource,
@@ -295,3 +300,24 @@ def test_an_encounter_is_found_by_the_standard_extension(
     goal = named("Goal", "g", lifecycleStatus="active", description={"text": "x"}, subject=reference("Patient/own"))
     put(record, {**goal, "extension": extension}, {**goal, "id": "h"})
     assert answered(record, "/Encounter/visit-own/$everything?_type=Goal") == ["Goal/g"]
+
+
+def test_a_page_takes_few_statements_however_long_the_record_is(server: RunningServer) -> None:
+    with open_record(server.dsn, server.base_url) as opened:
+        context = opened.new_tenant()
+        opened.store(context, [named("Organization", "practice"), named("Practitioner", "nurse"), patient()])
+        opened.store(context, [observation(f"o{n}", performer=[reference("Practitioner/nurse")]) for n in range(300)])
+        whole, first = (opened.run(statements(context, query)) for query in ("", "_count=10"))
+    assert len(first) == 2
+    # The patient, the members, and one step to the nurse.
+    assert len(whole) == 3
+
+
+async def statements(context: Context, query: str) -> list[str]:
+    """The SQL that a page takes."""
+    sent: list[str] = []
+    request = Request("operation", "Patient", "own", operation="everything", parameters=parse_parameters(query))
+    async with context.connection() as connection:
+        with connection.query_logger(lambda record: sent.append(record.query)):
+            await PATIENT_EVERYTHING.run(replace(context, held=connection), request)
+    return [sql for sql in sent if "audit_event" not in sql]

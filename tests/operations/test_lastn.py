@@ -168,6 +168,11 @@ def test_what_lacks_or_is_too_much_is_refused(record: httpx.Client, asked: str, 
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, code)
 
 
+def test_what_was_not_applied_is_told_to_the_lenient(record: httpx.Client) -> None:
+    answer = record.get(f"{LASTN}&colour=red", headers={"Prefer": "handling=lenient"}).json()
+    assert [entry["search"]["mode"] for entry in answer["entry"]] == ["match", "match", "outcome"]
+
+
 def test_the_disclosure_is_audited(record: httpx.Client) -> None:
     record.get(LASTN)
     (event,) = audited(record, "$lastn")

@@ -1,14 +1,16 @@
 """$meta, $meta-add and $meta-delete (resource-operation-meta.html, -add, -delete)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from bhr_api.interactions.context import Context
 from bhr_api.interactions.requests import Request
 from bhr_api.operations import labels
-from bhr_api.operations.meta import META
+from bhr_api.operations.meta import META, META_ADD
 from tests.fixtures.record import open_record
 from tests.fixtures.server import RunningServer
 from tests.operations.records import Resource, audited, named, observation, parameters, patient, put, whats_of
@@ -212,3 +214,25 @@ def test_a_past_version_tells_its_own_meta(server: RunningServer) -> None:
     assert result.version == 1
     assert result.body is not None
     assert b'"lost"' in result.body
+
+
+def test_within_a_transaction_it_takes_part_in_that(server: RunningServer) -> None:
+    """On another connection it would wait for the lock that the transaction holds."""
+    with open_record(server.dsn, server.base_url) as record:
+        context = record.new_tenant()
+        record.store(context, [named("Patient", "p")])
+        assert record.run(rolled_back(context)) == 2
+        stored = record.fetch("SELECT version FROM resource WHERE tenant = $1", [context.tenant])
+    assert [row[0] for row in stored] == [1]
+
+
+async def rolled_back(context: Context) -> int | None:
+    """The version that comes of adding a tag in a transaction that is given up."""
+    request = Request("operation", "Patient", "p", operation="meta-add", is_post=True, resource=sent(tag=[TAG]))
+    async with context.connection() as connection:
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute("SELECT FROM resource WHERE tenant = $1 FOR UPDATE", context.tenant)
+        result = await META_ADD.run(replace(context, held=connection), request)
+        await transaction.rollback()
+    return result.version

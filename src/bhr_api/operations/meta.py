@@ -69,7 +69,8 @@ async def _change(context: Context, request: Request, operation: str, changed: C
     async def work(connection: Connection) -> Result:
         return await _carry_out(context, connection, request, operation, lambda before: changed(before, sent))
 
-    return await in_transaction(context, work)
+    # Within a bundle's transaction the row may be locked by that.
+    return await (in_transaction(context, work) if context.held is None else work(context.held))
 
 
 async def _carry_out(

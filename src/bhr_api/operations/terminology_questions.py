@@ -94,14 +94,15 @@ class Question:
         self._inputs.one(name)
         return next(iter(self.all(name)), None)
 
-    def resource(self) -> Resource | None:
+    async def resource(self) -> Resource | None:
         """The resource that was sent, valid R4, or None. Raises InvalidResourceError, InvalidParameterError."""
         if self.resource_name is None or (found := self._inputs.resource(self.resource_name)) is None:
             return None
         wanted = self._types[self.resource_name]
         if found["resourceType"] != wanted:
             raise InvalidParameterError(self.resource_name, str(found["resourceType"])[:60], f"it is a {wanted}")
-        errors = [issue for issue in validate(found) if issue.severity in ("error", "fatal")]
+        issues = await in_thread(lambda: validate(found))
+        errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
         if errors:
             raise InvalidResourceError(errors)
         return found

@@ -124,7 +124,7 @@ async def _code_system(question: Question, versions: Iterable[str | None]) -> Co
         question.forbid(("url", "codeSystem"), "where it is asked of a CodeSystem")
         return await code_system_of_instance(question)
     if question.require_one("url", "codeSystem") == "codeSystem":
-        sent = question.resource()
+        sent = await question.resource()
         assert sent is not None
         return by_itself(sent)
     return await code_system_of(question, question.one("url"), versions)

@@ -47,7 +47,7 @@ async def value_set_in_question(question: Question, more: Iterable[str] = ()) ->
         stored: Resource = json_text.parse(focus.body)
         return await _of_resource(question, stored, version, more)
     if question.require_one("url", "valueSet") == "valueSet":
-        sent = question.resource()
+        sent = await question.resource()
         assert sent is not None
         return await _of_resource(question, sent, version, more)
     canonical = _canonical(question.one("url"), version)

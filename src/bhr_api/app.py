@@ -18,6 +18,7 @@ from bhr_api.authorization_audit import audit_into_table
 from bhr_api.errors import RefusalError
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
+from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.operations import OPERATIONS
 from bhr_api.rest import rest_application
@@ -118,6 +119,7 @@ class Application:
             await self.row_ids.take_node(connection)
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
         tenants = TenantRegistry(database)
+        definitions = DefinitionsRegistry(database)
         self._fhir = FHIRApplication(
             database=database,
             audit=audit,
@@ -129,7 +131,8 @@ class Application:
             limits=Limits(settings.body_limit, settings.bundle_limit, settings.request_timeout_seconds),
             lenient=settings.lenient,
             operations=Operations(OPERATIONS),
-            definitions=DefinitionsRegistry(database),
+            definitions=definitions,
+            profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
             observe=observe_request,
         )
         audit.start()

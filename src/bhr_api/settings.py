@@ -2,12 +2,14 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from authlib.common.security import is_secure_transport
 from platformdirs import user_data_path
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.ASCII)
 
@@ -46,6 +48,12 @@ class Settings(BaseSettings):
         30.0, ge=0.001, le=86400, description="How long requests in flight may take at the end."
     )
     lenient: bool = Field(False, description="Ignore unknown search parameters without being asked to.")
+    profiles: Literal["on", "warn", "off"] = Field(
+        "on", description="Whether what a resource declares in meta.profile is refused, noted or passed over."
+    )
+    required_profiles: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Profiles that every resource of a type must obey: Type=canonical, separated by commas."
+    )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Browser origins that may call besides those that clients register, separated by commas."
     )
@@ -63,6 +71,18 @@ class Settings(BaseSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin; one looks like https://app.example.org")
         return origins
+
+    @field_validator("required_profiles", mode="before")
+    @classmethod
+    def _split_required_profiles(cls, value: object) -> object:
+        given = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            return given
+        for pair in given:
+            resource_type, equals, canonical = str(pair).partition("=")
+            if not equals or not canonical or resource_type not in RESOURCE_TYPE_NUMBERS:
+                raise ValueError(f"{pair!r} is not Type=canonical; Patient=http://example.org/Profile/client is one")
+        return tuple(str(pair) for pair in given)
 
     @field_validator("public_url")
     @classmethod

@@ -9,8 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bhr_api.access import Caller, parse_scopes
 from bhr_api.interactions.context import Context, Origin
+from bhr_api.interactions.definitions import DefinitionsRegistry
+from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.search.visibility import Visibility
+from bhr_api.settings import Settings
 from bhr_api.store.audit import AuditEvent, AuditTrail
 from bhr_api.store.audit_table import AuditRow
 from bhr_api.store.database import Database
@@ -28,6 +31,8 @@ async def operator_context(database: Database, tenant: int, base_url: str) -> Co
     async with database.acquire() as connection:
         await row_ids.take_node(connection)
     caller = Caller(tenant, CLIENT_ID, parse_scopes(EVERYTHING))
+    settings = Settings()
+    definitions = DefinitionsRegistry(database)
     return Context(
         database=database,
         audit=AuditTrail(database),
@@ -37,6 +42,8 @@ async def operator_context(database: Database, tenant: int, base_url: str) -> Co
         caller=caller,
         visibility=Visibility.of(caller, words.hasher),
         origin=Origin(str(uuid.uuid4()), None),
+        definitions=definitions,
+        profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
     )
 
 

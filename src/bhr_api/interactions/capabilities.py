@@ -22,9 +22,13 @@ _READING = ("read", "vread", "history-instance", "history-type", "search-type")
 _WRITING = ("create", "update", "patch", "delete")
 
 
-@cache
-def capability_statement(base_url: str, issuer: str, operations: Operations[Context]) -> bytes:
-    """The CapabilityStatement of the server at `base_url`, whose OAuth endpoints are under `issuer`, as JSON."""
+def capability_statement(
+    base_url: str, issuer: str, operations: Operations[Context], profiles: Mapping[str, Sequence[str]]
+) -> bytes:
+    """The CapabilityStatement of the server at `base_url`, whose OAuth endpoints are under `issuer`, as JSON.
+
+    `profiles` are the loaded ones by resource type.
+    """
     statement: Resource = {
         "resourceType": "CapabilityStatement",
         "id": "bhr-api",
@@ -44,7 +48,7 @@ def capability_statement(base_url: str, issuer: str, operations: Operations[Cont
             {
                 "mode": "server",
                 "security": _security(issuer),
-                "resource": [_resource(name, operations) for name in RESOURCE_TYPES],
+                "resource": [_resource(name, operations, profiles.get(name, ())) for name in RESOURCE_TYPES],
                 "interaction": [{"code": code} for code in ("transaction", "batch", "history-system")],
                 **_operations([operation for operation in operations.all if "system" in operation.levels]),
             }
@@ -130,10 +134,11 @@ def _operations(offered: Sequence[Operation[Context]]) -> dict[str, Any]:
     return {"operation": described} if described else {}
 
 
-def _resource(name: str, operations: Operations[Context]) -> dict[str, Any]:
+def _resource(name: str, operations: Operations[Context], profiles: Sequence[str]) -> dict[str, Any]:
     interactions = ("read", "search-type") if name in SERVER_WRITTEN else (*_READING, *_WRITING)
     described: dict[str, Any] = {
         "type": name,
+        **({"supportedProfile": list(profiles)} if profiles else {}),
         "interaction": [{"code": code} for code in interactions],
         "searchParam": [
             {"name": code, "definition": url, "type": type} for code, url, type in _search_parameters(name)

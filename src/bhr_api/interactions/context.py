@@ -8,6 +8,7 @@ from datetime import datetime
 from bhr_api.access import Caller
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
+from bhr_api.interactions.profile_checks import ProfileChecks
 from bhr_api.search.cursor import CursorSeal
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
@@ -40,7 +41,7 @@ class Context:
     """One request's view of the server.
 
     `lenient` is `Prefer: handling=lenient`, `minimal` is `return=minimal`; `held` is the connection of a transaction.
-    `definitions` are those of the loaded packages.
+    `definitions` are those of the loaded packages, `profiles` what resources are held against.
     """
 
     database: Database
@@ -56,6 +57,7 @@ class Context:
     held: Connection | None = None
     operations: Operations["Context"] = field(default_factory=Operations)
     definitions: DefinitionsRegistry | None = None
+    profiles: ProfileChecks | None = None
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -7,7 +7,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import read, require
 from bhr_api.interactions.requests import Parameters, Request, parse_parameters
 from bhr_api.interactions.results import Result, of_version
-from bhr_api.interactions.write import Change, Stored, apply, new_id, of_write, parse_resource
+from bhr_api.interactions.write import Change, Stored, apply, new_id, notes_on, of_write, parse_resource
 from bhr_api.store.database import Connection
 
 
@@ -19,7 +19,8 @@ async def create(context: Context, request: Request) -> Result:
     require(context, "c", request.resource_type, "create")
     assert request.body is not None
     resource = parse_resource(request.body, request.resource_type)
-    change = Change("create", request.resource_type, new_id(), resource, request.body)
+    notes = await notes_on(context, resource)
+    change = Change("create", request.resource_type, new_id(), resource, request.body, notes=notes)
     criteria = _criteria(request)
     if criteria is None:
         return of_write(await _store_alone(context, change))

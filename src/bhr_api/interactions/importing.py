@@ -8,7 +8,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bhr_api.errors import ForbiddenError, InvalidJsonError, Issue, OverloadedError, RefusalError, UnknownTypeError
+from bhr_api.errors import (
+    ForbiddenError,
+    InvalidJsonError,
+    InvalidResourceError,
+    Issue,
+    OverloadedError,
+    RefusalError,
+    UnknownTypeError,
+)
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
 from bhr_api.interactions.batch import batch_or_transaction
@@ -16,7 +24,7 @@ from bhr_api.interactions.bundle_references import Identities, rewrite
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.requests import SERVER_WRITTEN
-from bhr_api.interactions.write import Change, apply, check_resource, new_id
+from bhr_api.interactions.write import Change, apply, check_resource, new_id, notes_on
 from bhr_api.store.database import Connection
 
 BATCH = 250
@@ -80,6 +88,12 @@ class Importer:
             self._refuse(place, error.issues)
 
     async def _add_change(self, place: str, change: Change) -> None:
+        assert change.resource is not None
+        try:
+            await notes_on(self._context, change.resource)
+        except InvalidResourceError as error:
+            self._refuse(place, error.issues)
+            return
         key = (change.resource_type, change.id)
         # A transaction changes a resource once; the second line about it is its next version.
         if key in self._waiting or len(self._waiting) >= BATCH:

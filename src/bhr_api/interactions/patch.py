@@ -17,7 +17,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import not_found, require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.write import Change, Stored, apply, check_resource, of_write
+from bhr_api.interactions.write import Change, Stored, apply, check_resource, notes_on, of_write
 from bhr_api.store import versions
 from bhr_api.store.database import Connection
 
@@ -46,6 +46,8 @@ async def patch(context: Context, request: Request) -> Result:
     """Change the resource as the patch says; 200. Raises NotFoundError, VersionConflictError, InvalidResourceError."""
     require_to_patch(context, request.resource_type)
     sent = _patch_in(request)
+    if context.profiles is not None:
+        await context.profiles.refresh()
 
     async def work(connection: Connection) -> Stored:
         change = await patched(context, connection, request, request.id, sent)
@@ -58,6 +60,8 @@ async def conditional_patch(context: Context, request: Request) -> Result:
     """Patch the one resource that meets the criteria; 404 where none does, 412 where several do."""
     require_to_patch(context, request.resource_type)
     sent = _patch_in(request)
+    if context.profiles is not None:
+        await context.profiles.refresh()
 
     async def work(connection: Connection) -> Stored:
         change = await conditionally_patched(context, connection, request, sent)
@@ -113,7 +117,7 @@ async def patched(context: Context, connection: Connection, request: Request, id
             ]
         )
     check_resource(after, resource_type)
-    return Change("patch", resource_type, id, after, body, request.if_match)
+    return Change("patch", resource_type, id, after, body, request.if_match, await notes_on(context, after))
 
 
 def _patch_in(request: Request) -> _Patch:

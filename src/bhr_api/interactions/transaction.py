@@ -4,12 +4,13 @@ The rules that a bundle's entries must keep among themselves are in `bundle_entr
 """
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bhr_api.errors import InvalidResourceError, Issue, MalformedRequestError, RefusalError
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
+from bhr_api.fhir.profiles.walk import Entries
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.bundle_entries import LARGE_BYTES, Entry, parse_entries, response_bundle, shown
 from bhr_api.interactions.bundle_references import Identities, conditional_references, rewrite
@@ -22,7 +23,7 @@ from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Parameters, parse_parameters
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.update import conditional_change, require_same_id
-from bhr_api.interactions.write import Change, apply, new_id, of_write
+from bhr_api.interactions.write import Change, apply, new_id, notes_on, of_write
 from bhr_api.store.database import Connection
 
 _LETTERS = {
@@ -58,6 +59,7 @@ async def transaction(context: Context, bundle: Resource, body: bytes) -> Result
     for entry in entries:
         _require_scope(context, entry)
 
+    notes = await _notes(context, bundle, entries)
     attempts = 0
 
     async def work(connection: Connection) -> list[Result]:
@@ -65,7 +67,7 @@ async def transaction(context: Context, bundle: Resource, body: bytes) -> Result
         attempts += 1
         # Carrying out rewrites references in the resources, so another attempt starts from the text again.
         fresh = entries if attempts == 1 else parse_entries(json_text.parse(body))
-        return await _carry_out(replace(context, held=connection), connection, fresh)
+        return await _carry_out(replace(context, held=connection), connection, fresh, notes)
 
     return response_bundle("transaction-response", context.base_url, await in_transaction(context, work))
 
@@ -94,12 +96,28 @@ class _located:
             ]
 
 
-async def _carry_out(context: Context, connection: Connection, entries: Sequence[Entry]) -> list[Result]:
+async def _notes(context: Context, bundle: Resource, entries: Sequence[Entry]) -> dict[int, list[Issue]]:
+    """What profiles note of each entry's resource, whose references may lead to others of the bundle."""
+    around = Entries(bundle)
+    found: dict[int, list[Issue]] = {}
+    for entry in entries:
+        if entry.request.resource is not None:
+            with _located(entry):
+                found[entry.position] = await notes_on(context, entry.request.resource, around)
+    return found
+
+
+async def _carry_out(
+    context: Context, connection: Connection, entries: Sequence[Entry], notes: Mapping[int, Sequence[Issue]]
+) -> list[Result]:
     identities = Identities()
     await lock_criteria(context, connection, _criteria(entries))
     planned = await _plan(context, connection, entries, identities)
     await _resolve_references(context, connection, planned, identities)
     changes = [plan.change for plan in planned if plan.change is not None]
+    for plan in planned:
+        if plan.change is not None:
+            plan.change.notes = notes.get(plan.entry.position, plan.change.notes)
     _require_different(changes)
     stored = iter(await apply(context, connection, changes))
     by_position: dict[int, Result] = {}

@@ -7,7 +7,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.write import Change, Stored, apply, new_id, of_write, parse_resource
+from bhr_api.interactions.write import Change, Stored, apply, new_id, notes_on, of_write, parse_resource
 from bhr_api.store.database import Connection
 
 
@@ -20,7 +20,8 @@ async def update(context: Context, request: Request) -> Result:
     assert request.body is not None
     resource = parse_resource(request.body, request.resource_type)
     require_same_id(resource, request.id)
-    change = Change("update", request.resource_type, request.id, resource, request.body, request.if_match)
+    notes = await notes_on(context, resource)
+    change = Change("update", request.resource_type, request.id, resource, request.body, request.if_match, notes)
 
     async def work(connection: Connection) -> Stored:
         return (await apply(context, connection, [change]))[0]
@@ -42,11 +43,12 @@ async def conditional_update(context: Context, request: Request) -> Result:
     assert request.body is not None
     resource = parse_resource(request.body, request.resource_type)
     sent_id = resource.get("id")
+    notes = await notes_on(context, resource)
 
     async def work(connection: Connection) -> Stored:
         found = await find(context, connection, request.resource_type, request.parameters)
         change = conditional_change(request, resource, sent_id, found.id if found else None)
-        change.body = request.body
+        change.body, change.notes = request.body, notes
         return (await apply(context, connection, [change]))[0]
 
     return of_write(await in_transaction(context, work))

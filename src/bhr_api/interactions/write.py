@@ -17,6 +17,7 @@ from bhr_api.errors import (
     ForbiddenError,
     InvalidJsonError,
     InvalidResourceError,
+    Issue,
     MalformedRequestError,
     PreconditionFailedError,
     VersionConflictError,
@@ -24,6 +25,7 @@ from bhr_api.errors import (
 from bhr_api.fhir import json_text
 from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
+from bhr_api.fhir.profiles.walk import Entries
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.placing import place
@@ -46,7 +48,8 @@ _METHODS = {"create": POST, "update": PUT, "patch": PATCH}
 class Change:
     """One resource to create, update, patch or delete.
 
-    `body` is the JSON text of `resource`; both are None for a deletion. `if_match` is the version that must be current.
+    `body` is the JSON text of `resource`; both are None for a deletion. `if_match` is the version that must be current;
+    `notes` are what the client is told besides.
     """
 
     kind: Literal["create", "update", "patch", "delete"]
@@ -55,6 +58,7 @@ class Change:
     resource: Resource | None = None
     body: bytes | None = None
     if_match: str | None = None
+    notes: Sequence[Issue] = ()
 
     @property
     def key(self) -> Key:
@@ -75,13 +79,23 @@ class Stored:
     last_updated: datetime | None
     body: bytes | None
     created: bool
+    notes: Sequence[Issue] = ()
 
 
 def of_write(stored: Stored) -> Result:
     """The result of a create, update or delete."""
     status = 201 if stored.created else 200 if stored.body is not None else 204
     location = f"{stored.resource_type}/{stored.id}/_history/{stored.version}" if stored.body is not None else None
-    return Result(status, stored.body, stored.resource_type, stored.id, stored.version, stored.last_updated, location)
+    return Result(
+        status,
+        stored.body,
+        stored.resource_type,
+        stored.id,
+        stored.version,
+        stored.last_updated,
+        location,
+        list(stored.notes),
+    )
 
 
 def new_id() -> str:
@@ -114,6 +128,11 @@ def check_resource(resource: Resource, resource_type: str) -> None:
     errors = [issue for issue in validate(resource) if issue.severity in ("error", "fatal")]
     if errors:
         raise InvalidResourceError(errors)
+
+
+async def notes_on(context: Context, resource: Resource, around: Entries | None = None) -> list[Issue]:
+    """What the profiles note of a checked resource. Raises InvalidResourceError where it breaks one."""
+    return [] if context.profiles is None else await context.profiles.notes_on(resource, around)
 
 
 async def apply(context: Context, connection: Connection, changes: Sequence[Change]) -> list[Stored]:
@@ -175,7 +194,7 @@ def _plan(
     if past is not None:
         now = max(now, past.last_updated + timedelta(milliseconds=1))
     new = _new_version(context, change, current, version, now)
-    stored = Stored(change.resource_type, change.id, version, now, new.body, created=current is None)
+    stored = Stored(change.resource_type, change.id, version, now, new.body, current is None, change.notes)
     return _Plan(change, current, new, stored)
 
 

@@ -12,6 +12,7 @@ from bhr_api.operations.match import MATCH
 from bhr_api.operations.meta import META, META_ADD, META_DELETE
 from bhr_api.operations.stats import STATS
 from bhr_api.operations.subsumes import SUBSUMES
+from bhr_api.operations.validate import VALIDATE
 from bhr_api.operations.validate_code import VALIDATE_CODE_IN_CODE_SYSTEM, VALIDATE_CODE_IN_VALUE_SET
 
 OPERATIONS: tuple[Operation[Context], ...] = (
@@ -30,4 +31,5 @@ OPERATIONS: tuple[Operation[Context], ...] = (
     VALIDATE_CODE_IN_CODE_SYSTEM,
     LOOKUP,
     SUBSUMES,
+    VALIDATE,
 )

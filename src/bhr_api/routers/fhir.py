@@ -13,6 +13,7 @@ import structlog
 from bhr_api.access import Caller
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.errors import AddressTooLongError, OverloadedError, RefusalError, UnauthenticatedError
+from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_entries import version_of
 from bhr_api.interactions.capabilities import capability_statement
@@ -20,6 +21,7 @@ from bhr_api.interactions.context import Context, Origin
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.perform import WRITES, perform
+from bhr_api.interactions.profile_checks import ProfileChecks
 from bhr_api.interactions.requests import Request, parse_parameters, parse_request, refuse_too_many
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.tenants import TenantRegistry
@@ -81,7 +83,9 @@ class FHIRApplication:
     lenient: bool
     operations: Operations[Context]
     definitions: DefinitionsRegistry
+    profiles: ProfileChecks
     observe: Callable[[str, str, int, float], None]
+    made_statement: tuple[str, bytes] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -133,6 +137,7 @@ class FHIRApplication:
             lenient=prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict"),
             operations=self.operations,
             definitions=self.definitions,
+            profiles=self.profiles,
         )
         await self._take_body(scope, receive, headers, request)
         exchange.has_unread_body = False
@@ -187,12 +192,21 @@ class FHIRApplication:
         exchange.interaction = "capabilities"
         parameters = dict(parse_parameters(query))
         require_json_answer(headers, parameters.get("_format"))
-        body = capability_statement(self.base_url, self.issuer, self.operations)
+        body = await self._statement()
         if parameters.get("_pretty") == "true":
             body = pretty(body)
         response_headers = [(b"access-control-allow-origin", b"*"), (b"x-request-id", request_id.encode())]
         await send_response(send, 200, response_headers, body, headers, head=head)
         return 200
+
+    async def _statement(self) -> bytes:
+        """The CapabilityStatement, made anew when the loaded packages change."""
+        generation = await self.definitions.generation()
+        if self.made_statement is None or self.made_statement[0] != generation:
+            profiles = {name: await self.definitions.supported_profiles(name) for name in RESOURCE_TYPES}
+            statement = capability_statement(self.base_url, self.issuer, self.operations, profiles)
+            self.made_statement = (generation, statement)
+        return self.made_statement[1]
 
     async def _record_refusal(
         self, exchange: _Exchange, error: RefusalError, request_id: str, source: str | None

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bhr_api import __version__
-from bhr_api.cli import audit, clients, documents, maintenance, packages, records, serving, tenants, tokens
+from bhr_api.cli import audit, clients, documents, erase, maintenance, packages, records, serving, tenants, tokens
 from bhr_api.cli.failures import CommandGroup
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-for group in (serving, maintenance, tokens, records, audit, documents):
+for group in (serving, maintenance, tokens, records, erase, audit, documents):
     group.register(app)
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(clients.app, name="clients")

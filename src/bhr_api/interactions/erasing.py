@@ -1,0 +1,313 @@
+"""erasing: a person's whole record with its history, on an operator's order (docs/erasure.md).
+
+GDPR art. 17 and contracts ask for it; whether a law asks to keep the record instead (45 CFR 164.316(b)(2), state rules of
+retention) is the operator's to know. First a survey, which changes nothing, then the erasure of exactly what it found.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import NamedTuple
+
+import asyncpg
+
+from bhr_api.errors import ConflictError, InvalidParameterError, PreconditionFailedError
+from bhr_api.fhir.definitions import RESOURCE_TYPES
+from bhr_api.fhir.references import ID
+from bhr_api.interactions.conditional import in_transaction
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.mentions import Traces
+from bhr_api.store import audit, erasure, heavy_tokens
+from bhr_api.store.audit import AuditEvent
+from bhr_api.store.audit_reading import id_of
+from bhr_api.store.database import Connection
+from bhr_api.store.erasure import RecordVersion
+from bhr_api.store.versions import Key
+
+BATCH = 500
+_TELL_EVERY = 200
+# By how much the clock of a process that writes may be behind.
+_CLOCK_DIFFERENCE = timedelta(minutes=1)
+_CODE_DIGITS = 12
+
+# Told how much is done, in percent, and of what.
+Progress = Callable[[float, str], None]
+Version = tuple[int, str, int]
+
+
+class Count(NamedTuple):
+    """How much of a type goes: live resources, all their versions with the deleted resources' ones, and index rows."""
+
+    resources: int
+    versions: int
+    index_rows: int
+
+
+@dataclass(slots=True)
+class Mention:
+    """A resource that stays and names the person: in its current version or in `past` older ones, and how."""
+
+    resource: str
+    is_current: bool = False
+    past: int = 0
+    reasons: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Holdings:
+    """The versions of a record, by key.
+
+    A resource is in the record that its last version is in. `moved_in` are resources of which older versions were in
+    another record: they go whole. Of `moved_out`, which are elsewhere now, only the versions go that were in this one.
+    """
+
+    patient: int
+    live: list[Version] = field(default_factory=list)
+    past: list[Version] = field(default_factory=list)
+    moved_in: list[Key] = field(default_factory=list)
+    moved_out: list[Key] = field(default_factory=list)
+
+    def take(self, versions: Sequence[RecordVersion]) -> None:
+        """Take up all versions of one resource, oldest first."""
+        last = versions[-1]
+        if last.patient == self.patient:
+            gone = versions
+            if any(version.patient not in (None, self.patient) for version in versions):
+                self.moved_in.append(last.key)
+        else:
+            gone = [version for version in versions if version.patient == self.patient]
+            self.moved_out.append(last.key)
+        for version in gone:
+            (self.live if version.is_live else self.past).append((*version.key, version.version))
+
+    def digest(self, context: Context) -> str:
+        """SHA-256 over the sorted versions, a line each: the type, the keyed hash of `Type/id`, and the version."""
+        lines = sorted(
+            (RESOURCE_TYPES[kind - 1], context.hasher.resource(RESOURCE_TYPES[kind - 1], id), version)
+            for kind, id, version in (*self.live, *self.past)
+        )
+        digest = hashlib.sha256()
+        for name, token, version in lines:
+            digest.update(f"{name} {token} {version}\n".encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What an erasure would do: `counts` by type, the `mentions` that would stay, and the `code` that stands for all this."""
+
+    counts: dict[str, Count]
+    moved_in: list[str]
+    moved_out: list[str]
+    mentions: list[Mention]
+    access_tokens: int
+    audit_events: int
+    digest: str
+    code: str
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to erase."""
+        return not self.counts and self.access_tokens == 0
+
+    @property
+    def total(self) -> Count:
+        """The counts of all types together."""
+        return Count(*(sum(count[place] for count in self.counts.values()) for place in range(3)))
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What was erased: `id` is the AuditEvent that tells so."""
+
+    id: str
+    resources: int
+    versions: int
+    digest: str
+
+
+async def survey(context: Context, id: str, progress: Progress) -> Survey:
+    """Look through the tenant as of one moment for the record of `Patient/[id]` and for what else names that person."""
+    if not ID.fullmatch(id):
+        raise InvalidParameterError("patient", id, "an id is 1 to 64 of A-Z, a-z, 0-9, - and .")
+    patient, users = context.hasher.resource("Patient", id), _as_users(context, id)
+    traces = Traces(context.base_url.encode(), f"Patient/{id}".encode())
+    async with (
+        context.database.acquire() as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        teller = _Teller(progress, await erasure.size(connection, context.tenant))
+        holdings = await _holdings(connection, context, patient, traces, teller)
+        traces.keys = {_name(key).encode() for key in _keys(holdings)}
+        mentions = await _mentions(connection, context, patient, holdings, traces, teller)
+        digest = holdings.digest(context)
+        return Survey(
+            counts=_counts(holdings, await erasure.index_rows(connection, context.tenant, patient)),
+            moved_in=[_name(key) for key in holdings.moved_in],
+            moved_out=[_name(key) for key in holdings.moved_out],
+            mentions=mentions,
+            access_tokens=await erasure.access_tokens(connection, context.tenant, id, users),
+            audit_events=await erasure.audit_events(connection, context.tenant, patient, id, users),
+            digest=digest,
+            code=_code(digest, mentions),
+        )
+
+
+async def record_survey(context: Context, id: str) -> None:
+    """Leave the audit event of a survey that was shown."""
+    event = context.event("erase-dry-run", 200, patients=[context.hasher.resource("Patient", id)])
+    async with context.database.acquire() as connection:
+        await audit.append(connection, [event])
+
+
+async def erase(context: Context, id: str, found: Survey, code: str, operator: str, progress: Progress) -> Certificate:
+    """Erase what `found` found, in one transaction, with the certificate among the tenant's audit events.
+
+    Raises PreconditionFailedError when `code` is not that of `found` or the record has changed since, and ConflictError
+    when writers keep the tables busy; nothing is changed then.
+    """
+    if code.strip() != found.code:
+        raise PreconditionFailedError(
+            f"{code!r} is not the code of what is stored now: the record, or what names the person, is not as the dry run"
+            " found it. Nothing was erased; make a new dry run."
+        )
+
+    async def work(connection: Connection) -> AuditEvent:
+        return await _erase(context, connection, id, found, operator, progress)
+
+    try:
+        event = await in_transaction(context, work)
+    except asyncpg.LockNotAvailableError as error:
+        raise ConflictError("Writes in flight do not come to an end. Nothing was erased; try again.") from error
+    async with context.database.acquire() as connection:
+        # A token that is heavy by this record's rows alone need not be remembered.
+        await heavy_tokens.refresh(connection, context.tenant)
+    resources, versions, _ = found.total
+    return Certificate(id_of(event.event_id), resources, versions, found.digest)
+
+
+async def _erase(
+    context: Context, connection: Connection, id: str, found: Survey, operator: str, progress: Progress
+) -> AuditEvent:
+    patient, started = context.hasher.resource("Patient", id), context.now()
+    await erasure.lock_record(connection, context.tenant, patient)
+    holdings = await _holdings(connection, context, patient, None, None)
+    if holdings.digest(context) != found.digest:
+        raise _changed()
+    await _erase_versions(context, connection, holdings, progress)
+    await erasure.erase_access_tokens(connection, context.tenant, id, _as_users(context, id))
+    await erasure.hold_writers(connection)
+    if await erasure.is_there(connection, context.tenant, patient, started - _CLOCK_DIFFERENCE):
+        raise _changed()
+    event = context.event("erase", 200, query=_certified(found, operator), patients=[patient])
+    await audit.append(connection, [event])
+    return event
+
+
+def _changed() -> PreconditionFailedError:
+    return PreconditionFailedError(
+        "Somebody writes to the record at this moment. Nothing was erased; make a new dry run."
+    )
+
+
+async def _erase_versions(context: Context, connection: Connection, holdings: Holdings, progress: Progress) -> None:
+    total = len(holdings.live) + len(holdings.past)
+    done = 0
+    for erase_batch, versions in ((erasure.erase_live, holdings.live), (erasure.erase_past, holdings.past)):
+        for start in range(0, len(versions), BATCH):
+            batch = versions[start : start + BATCH]
+            if await erase_batch(connection, context.tenant, batch) != len(batch):
+                raise _changed()
+            done += len(batch)
+            progress(100 * done / total, f"{done:,} of {total:,} versions")
+
+
+def _certified(found: Survey, operator: str) -> str:
+    """The certificate: who ordered it at the keyboard, and how much of what; nothing of it tells whose record it was."""
+    resources, versions, index_rows = found.total
+    parts = [f"operator={operator}", f"resources={resources}", f"versions={versions}", f"index-rows={index_rows}"]
+    parts += [f"{name}={count.versions}" for name, count in found.counts.items()]
+    return "&".join([*parts, f"sha256={found.digest}"])
+
+
+class _Teller:
+    """Tells of progress now and then."""
+
+    def __init__(self, progress: Progress, total: int) -> None:
+        self._progress, self._total, self._done = progress, max(total, 1), 0
+
+    def count(self, what: str) -> None:
+        """One more version was looked at."""
+        self._done += 1
+        if self._done % _TELL_EVERY == 0:
+            self._progress(min(100.0, 100 * self._done / self._total), what)
+
+
+async def _holdings(
+    connection: Connection, context: Context, patient: int, traces: Traces | None, teller: _Teller | None
+) -> Holdings:
+    """The record; where `traces` are wanted, its bodies are read too, one after another."""
+    holdings = Holdings(patient)
+    versions: list[RecordVersion] = []
+    async for version in erasure.record(connection, context.tenant, patient, with_bodies=traces is not None):
+        if traces is not None and version.body is not None and version.patient == patient:
+            traces.learn(_name(version.key).encode(), version.body)
+        if teller is not None:
+            teller.count("the record")
+        if versions and versions[0].key != version.key:
+            holdings.take(versions)
+            versions = []
+        versions.append(version._replace(body=None))
+    if versions:
+        holdings.take(versions)
+    return holdings
+
+
+async def _mentions(
+    connection: Connection, context: Context, patient: int, holdings: Holdings, traces: Traces, teller: _Teller
+) -> list[Mention]:
+    found: dict[Key, Mention] = {}
+    erased = _keys(holdings)
+    async for version in erasure.outside(connection, context.tenant, patient):
+        teller.count("everything else")
+        if version.key in erased or version.body is None:
+            continue
+        name = _name(version.key)
+        reasons = traces.reasons(name.encode(), version.body, is_nobodys=version.patient is None)
+        if reasons:
+            mention = found.setdefault(version.key, Mention(name))
+            mention.is_current |= version.is_live
+            mention.past += not version.is_live
+            mention.reasons |= dict.fromkeys(reasons)
+    return [found[key] for key in sorted(found)]
+
+
+def _keys(holdings: Holdings) -> set[Key]:
+    """The resources that go whole."""
+    return {(kind, id) for kind, id, _ in (*holdings.live, *holdings.past)} - set(holdings.moved_out)
+
+
+def _counts(holdings: Holdings, index_rows: dict[int, int]) -> dict[str, Count]:
+    live = Counter(kind for kind, _, _ in holdings.live)
+    past = Counter(kind for kind, _, _ in holdings.past)
+    found: dict[str, Count] = defaultdict(lambda: Count(0, 0, 0))
+    for kind in sorted(live.keys() | past.keys(), key=lambda kind: RESOURCE_TYPES[kind - 1]):
+        found[RESOURCE_TYPES[kind - 1]] = Count(live[kind], live[kind] + past[kind], index_rows.get(kind, 0))
+    return dict(found)
+
+
+def _code(digest: str, mentions: Sequence[Mention]) -> str:
+    """A short word for what was found: another record, or another mention, gives another one."""
+    shown = "".join(f"{m.resource} {m.is_current} {m.past} {sorted(m.reasons)}\n" for m in mentions)
+    return hashlib.sha256(f"{digest}\n{shown}".encode()).hexdigest()[:_CODE_DIGITS]
+
+
+def _name(key: Key) -> str:
+    return f"{RESOURCE_TYPES[key[0] - 1]}/{key[1]}"
+
+
+def _as_users(context: Context, id: str) -> list[str]:
+    """How a token or event names the patient who signed in."""
+    return [f"Patient/{id}", f"{context.base_url}/Patient/{id}"]

@@ -79,6 +79,13 @@ def test_types_out_of_scope_are_left_out(record: httpx.Client, client_with: Make
     assert answered(narrow, EVERYTHING) == ["Patient/own", "Observation/score-own", "Organization/practice"]
 
 
+def test_the_patient_is_told_to_who_may_read_and_not_search_it(record: httpx.Client, client_with: MakeClient) -> None:
+    assert answered(client_with("system/Patient.r system/Observation.s"), EVERYTHING) == [
+        "Patient/own",
+        "Observation/score-own",
+    ]
+
+
 def test_what_is_out_of_scope_is_not_looked_through(record: httpx.Client, client_with: MakeClient) -> None:
     """Of an observation that the caller may not see nothing is to be learnt, not even who made it."""
     narrow = client_with("system/Patient.rs system/Practitioner.rs")

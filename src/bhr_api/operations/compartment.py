@@ -6,11 +6,12 @@ or as a relative keeps a record of their own (docs/named-operations.md).
 """
 # ruff: noqa: S608 - SQL here is put together from constants of the program; every value is bound.
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from bhr_api.access import Letter
 from bhr_api.fhir.dates import Interval
 from bhr_api.fhir.definitions import COMPARTMENTS, RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.operations.focus import Focus
@@ -139,9 +140,9 @@ class CompartmentRows:
     def _members(self, types: Collection[str], more: list[str], binder: Binder, *, is_cut: bool = True) -> str:
         """SELECTs of (resource_type, row_id) of each member, once. Each has an index of its own, so no OR joins them."""
 
-        def where(road: str, types: Collection[str]) -> str:
+        def where(road: str, types: Collection[str], letter: Letter = "s") -> str:
             conditions = [
-                self.visibility.of_types(types, "s", "r", binder),
+                self.visibility.of_types(types, letter, "r", binder),
                 f"r.row_id <= {binder.bind(self.bound, 'bigint')}",
                 *more,
                 *self._asked(binder, is_cut=is_cut),
@@ -161,18 +162,17 @@ class CompartmentRows:
         )
         return " UNION ALL ".join(found)
 
-    def _roads(self, types: Collection[str], binder: Binder) -> list[tuple[str, Collection[str]]]:
-        """The conditions by which members are found besides their naming the focus, each with the types that it finds."""
+    def _roads(self, types: Collection[str], binder: Binder) -> Iterator[tuple[str, Collection[str], Letter]]:
+        """The conditions by which members are found besides their naming the focus: of which types, and by which scope."""
         itself = binder.bind(self.focus.self_token, "bigint")
+        # The focus was read, and is told to who may not search for it.
+        yield f"r.self_token = {itself}", [name for name in types if name == self.focus.resource_type], "r"
         if self.focus.resource_type == "Patient":
-            return [(f"r.patient = {itself}", types)]
-        roads: list[tuple[str, Collection[str]]] = [(f"r.self_token = {itself}", types)]
-        # R4: the extension is for resources "where no reference element exists".
-        others = [name for name in types if name not in COMPARTMENTS["Encounter"]]
-        if self.focus.patient is not None and others:
-            patient = binder.bind(self.focus.patient, "bigint")
-            roads.append((f"r.patient = {patient} AND {self._associated(binder)}", others))
-        return roads
+            yield f"r.patient = {itself} AND r.row_id <> {binder.bind(self.focus.row_id, 'bigint')}", types, "s"
+        elif self.focus.patient is not None:
+            # R4: the extension is for resources "where no reference element exists".
+            others = [name for name in types if name not in COMPARTMENTS["Encounter"]]
+            yield f"r.patient = {binder.bind(self.focus.patient, 'bigint')} AND {self._associated(binder)}", others, "s"
 
     def _associated(self, binder: Binder) -> str:
         """Named by the standard extension, which has no index: the patient's record is looked through for its url first."""
@@ -186,7 +186,7 @@ class CompartmentRows:
         )
 
     def _is_elsewhere(self, binder: Binder) -> str:
-        """Not found on the first road."""
+        """Not found on another road."""
         column = "patient" if self.focus.resource_type == "Patient" else "self_token"
         return f"r.{column} IS DISTINCT FROM {binder.bind(self.focus.self_token, 'bigint')}"
 

@@ -525,10 +525,6 @@ def test_a_hostile_filter_is_refused_at_once(record: httpx.Client, text: str) ->
     assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("hops", [6, 30])
-def test_a_long_path_is_walked_or_cut(record: httpx.Client, hops: int) -> None:
-    answer = posted(record, "link." * hops + "_id eq x")
-    print(hops, answer.status_code, answer.text, answer.elapsed)
-    plain = record.get("/Patient?" + "link:Patient." * hops + "_id=x")
-    print(plain.status_code, plain.text[:300], plain.elapsed)
-    assert 0
+def test_a_long_path_is_walked(record: httpx.Client) -> None:
+    answer = posted(record, "link." * 6 + "_id eq x")
+    assert (answer.status_code, "entry" in answer.json()) == (200, False)

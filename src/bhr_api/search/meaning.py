@@ -10,6 +10,7 @@ from bhr_api.search import hierarchy, in_text, near
 from bhr_api.search.chain import Chains, Hops
 from bhr_api.search.criteria import EVERYTHING, AnyToken, Both, Criterion, Either, Not, WithId, Written, either
 from bhr_api.search.escapes import split_commas, unescape
+from bhr_api.search.filter import Comparisons, Filters, terminology_of
 from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import coded, composite, date, number, quantity, reference, string, token, uri
@@ -39,6 +40,7 @@ class SearchContext:
     lenient: bool = False
     terminology: Terminology = BUILT_IN
     hops: Hops = field(default_factory=Hops)
+    comparisons: Comparisons = field(default_factory=Comparisons)
 
 
 def criterion_of(resource_type: str, name: str, value: str, context: SearchContext) -> Criterion:
@@ -74,6 +76,8 @@ def _special(resource_type: str, code: str, value: str, context: SearchContext) 
             chains = Chains(context.visibility, context.hasher, context.hops, lambda _type, _rest: WithId((list_id,)))
             list_id = _list_id(value)
             return chains.has(resource_type, "_has:List:item:_id")
+        case "_filter":
+            return _filters(context).criterion(resource_type, value)
         case "_text":
             return in_text.narrative(value)
         case "_content":
@@ -81,6 +85,20 @@ def _special(resource_type: str, code: str, value: str, context: SearchContext) 
         case "near" if resource_type == "Location":
             return either([near.match(one) for one in split_commas(value) if one])
     return None
+
+
+def _filters(context: SearchContext) -> Filters:
+    return Filters(
+        context.visibility,
+        context.hasher,
+        context.hops,
+        context.comparisons,
+        context.base_url,
+        context.now,
+        matching=lambda parameter, modifier, values: matching(parameter, modifier, values, context),
+        present=lambda parameter: present(parameter, context.hasher),
+        special=lambda resource_type, code, value: criterion_of(resource_type, code, value, context),
+    )
 
 
 def _list_id(value: str) -> str:
@@ -186,7 +204,9 @@ def terminology_names(parameters: Sequence[tuple[str, str]]) -> frozenset[str]:
     names: set[str] = set()
     for name, value in parameters:
         modifier = name.rpartition(":")[2]
-        if modifier in ("in", "not-in"):
+        if modifier.rpartition(".")[2] == "_filter":
+            names |= terminology_of(value)
+        elif modifier in ("in", "not-in"):
             names |= {unescape(one) for one in split_commas(value)}
         elif modifier in ("above", "below"):
             names |= {one.partition("|")[0] for one in split_commas(value) if "|" in one}

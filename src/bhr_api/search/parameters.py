@@ -92,14 +92,13 @@ ROW_PARAMETERS = frozenset({"_id", "_lastUpdated"})
 # Parameters of R4 that are refused, and why (docs/search.md).
 NOT_SERVED: Mapping[str, str] = {
     "_query": "named queries are not defined here",
-    "_filter": "it is not served yet",
     "_type": "it belongs to a search of the whole server, GET [base]?_type=...",
     "_has": "it is _has:Type:reference:parameter=value",
     "_contained": "resources are found as they are stored; search the one that contains",
     "_containedType": "resources are found as they are stored; search the one that contains",
 }
 # Served, but not by values that the index holds.
-_OF_THE_WHOLE = frozenset({"_content", "_text", "_list"})
+_OF_THE_WHOLE = frozenset({"_content", "_filter", "_list", "_text"})
 
 
 @dataclass(frozen=True, slots=True)

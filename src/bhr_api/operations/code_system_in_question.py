@@ -13,7 +13,7 @@ from bhr_api.fhir.terminology.errors import CannotExpandError
 from bhr_api.fhir.terminology.terminology import Terminology
 from bhr_api.interactions.terminologies import terminology_of
 from bhr_api.operations.focus import read_focus
-from bhr_api.operations.terminology_questions import Question
+from bhr_api.operations.terminology_questions import Question, in_thread
 
 
 class CodeSystemInQuestion(NamedTuple):
@@ -46,14 +46,21 @@ async def code_system_of(question: Question, url: str, versions: Iterable[str | 
 
 
 async def code_system_of_instance(question: Question) -> CodeSystemInQuestion:
-    """The stored CodeSystem that the question is asked of. Raises NotFoundError, GoneError, ForbiddenError."""
+    """The stored CodeSystem that the question is asked of. Raises what a read and `code_system_by_itself` raise."""
     async with question.context.connection() as connection:
         focus = await read_focus(question.context, connection, "CodeSystem", question.request.id, question.name)
-    return by_itself(json_text.parse(focus.body))
+    return await in_thread(lambda: _by_itself(json_text.parse(focus.body)))
 
 
-def by_itself(resource: Resource) -> CodeSystemInQuestion:
-    """A code system that answers with its own content. Raises CannotExpandError where another goes before it."""
+async def code_system_by_itself(resource: Resource) -> CodeSystemInQuestion:
+    """A code system that answers with its own content.
+
+    Raises CannotExpandError where another goes before it, MalformedRequestError without a url.
+    """
+    return await in_thread(lambda: _by_itself(resource))
+
+
+def _by_itself(resource: Resource) -> CodeSystemInQuestion:
     if "url" not in resource:
         raise MalformedRequestError("The CodeSystem has no url, so no code can be said to be of it.", code="required")
     terminology = Terminology(_Alone(resource))

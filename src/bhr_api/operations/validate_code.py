@@ -17,7 +17,7 @@ from bhr_api.operations import code_checks, value_set_in_question
 from bhr_api.operations.code_checks import answer, codes_in_question, validated
 from bhr_api.operations.code_system_in_question import (
     CodeSystemInQuestion,
-    by_itself,
+    code_system_by_itself,
     code_system_of,
     code_system_of_instance,
 )
@@ -126,7 +126,7 @@ async def _code_system(question: Question, versions: Iterable[str | None]) -> Co
     if question.require_one("url", "codeSystem") == "codeSystem":
         sent = await question.resource()
         assert sent is not None
-        return by_itself(sent)
+        return await code_system_by_itself(sent)
     return await code_system_of(question, question.one("url"), versions)
 
 

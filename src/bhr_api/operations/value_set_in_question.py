@@ -15,7 +15,7 @@ from bhr_api.fhir.terminology.mentions import mentions
 from bhr_api.fhir.terminology.terminology import Terminology
 from bhr_api.interactions.terminologies import terminology_of
 from bhr_api.operations.focus import read_focus
-from bhr_api.operations.terminology_questions import Question
+from bhr_api.operations.terminology_questions import Question, in_thread
 
 TYPES: Mapping[str, str] = MappingProxyType({"url": "uri", "valueSet": "ValueSet", "valueSetVersion": "string"})
 CONTEXT = "give the value set of the binding by its url"
@@ -44,7 +44,7 @@ async def value_set_in_question(question: Question, more: Iterable[str] = ()) ->
         question.forbid(("url", "valueSet"), "where it is asked of a ValueSet")
         async with context.connection() as connection:
             focus = await read_focus(context, connection, "ValueSet", request.id, question.name)
-        stored: Resource = json_text.parse(focus.body)
+        stored: Resource = await in_thread(lambda: json_text.parse(focus.body))
         return await _of_resource(question, stored, version, more)
     if question.require_one("url", "valueSet") == "valueSet":
         sent = await question.resource()

@@ -74,15 +74,39 @@ def whole_record(
     compartment = [one for one in everything if is_member(one, patient, base_url)]
     members = [one for one in compartment if not start or in_care(one, start)]
     inside = {name_of(one) for one in compartment}
+    return {name_of(one) for one in members}, support_of(members, inside, everything, (None,), base_url)
+
+
+def whole_encounter(everything: list[Resource], encounter: Resource, base_url: str) -> tuple[set[Name], set[Name]]:
+    """(members, support) of the encounter; beside it may stand what is its patient's."""
+    itself = name_of(encounter)
+    members = [
+        one
+        for one in everything
+        if name_of(one) == itself
+        or (one["resourceType"] == "Observation" and itself in references(one.get("encounter"), base_url))
+    ]
+    inside = {name_of(one) for one in members}
+    return inside, support_of(members, inside, everything, (None, owner(encounter, base_url)), base_url)
+
+
+def support_of(
+    members: list[Resource],
+    inside: set[Name],
+    everything: list[Resource],
+    owners: tuple[str | None, ...],
+    base_url: str,
+) -> set[Name]:
+    """What members name, and what those in nobody's record name in turn, as far as it is in the record of `owners`."""
     known = {name_of(one): one for one in everything}
     support: set[Name] = set()
     looked_at = members
     for _ in range(HOPS):
         named = {name for one in looked_at for name in references(one, base_url)} - inside - support
-        free = {name for name in named if name in known and owner(known[name], base_url) is None}
-        support |= free
-        looked_at = [known[name] for name in free]
-    return {name_of(one) for one in members}, support
+        fit = {name for name in named if name in known and owner(known[name], base_url) in owners}
+        support |= fit
+        looked_at = [known[name] for name in fit if owner(known[name], base_url) is None]
+    return support
 
 
 def is_member(resource: Resource, patient: str, base_url: str) -> bool:

@@ -12,7 +12,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.requests import Request, parse_parameters
 from bhr_api.operations.everything import PATIENT_EVERYTHING
 from tests.fixtures.record import Record, open_record
-from tests.operations.plain_walk import Name, Resource, name_of, owner, whole_record
+from tests.operations.plain_walk import Name, Resource, name_of, owner, whole_encounter, whole_record
 
 BASE_URL = "http://records.example/fhir"
 IDS = {
@@ -43,6 +43,8 @@ def resources(kind: str, **elements: st.SearchStrategy[Any]) -> st.SearchStrateg
 
 
 SUBJECT = places("Patient")
+LOCATIONS = some(st.fixed_dictionaries({"location": places("Location")}))
+ENCOUNTERS = resources("Encounter", subject=SUBJECT, location=LOCATIONS)
 CLINICAL = st.one_of(
     resources(
         "Observation",
@@ -52,7 +54,7 @@ CLINICAL = st.one_of(
         effectiveDateTime=DAYS,
         derivedFrom=some(places("Observation")),
     ),
-    resources("Encounter", subject=SUBJECT, location=some(st.fixed_dictionaries({"location": places("Location")}))),
+    ENCOUNTERS,
     resources("Condition", subject=SUBJECT, asserter=places("Practitioner", "Patient"), recordedDate=DAYS),
     resources("Group", member=some(st.fixed_dictionaries({"entity": places("Patient", "Practitioner")}))),
     resources("Appointment", participant=some(st.fixed_dictionaries({"actor": SUBJECT}))),
@@ -98,12 +100,12 @@ def record(database_dsn: str) -> Iterator[Record]:
         yield opened
 
 
-def walked(record: Record, context: Context, parameters: str) -> list[tuple[Name, str]]:
+def walked(record: Record, context: Context, parameters: str, of: Name = ("Patient", "p")) -> list[tuple[Name, str]]:
     """Each entry on the pages of the walk, with its mode."""
     found: list[tuple[Name, str]] = []
     query: str | None = parameters
     while query is not None:
-        request = Request("operation", "Patient", "p", operation="everything", parameters=parse_parameters(query))
+        request = Request("operation", *of, operation="everything", parameters=parse_parameters(query))
         body = record.run(PATIENT_EVERYTHING.run(context, request)).body
         assert body is not None
         bundle = json.loads(body)
@@ -134,5 +136,26 @@ def test_everything_is_what_a_plain_walk_gives(
     found = walked(record, context, f"_count={count}" + (f"&start={start}" if start else ""))
     assert len(found) == len({name for name, _ in found})
     assert found[0] == (("Patient", "p"), "match")
+    assert {name for name, mode in found if mode == "match"} == members
+    assert {name for name, mode in found if mode == "include"} == support
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    encounter=ENCOUNTERS,
+    clinical=st.lists(CLINICAL, max_size=8),
+    shared=SHARED,
+    count=st.sampled_from([1, 3, 50]),
+)
+def test_an_encounter_is_what_a_plain_walk_gives(
+    record: Record, encounter: Resource, clinical: list[Resource], shared: dict[str, Any], count: int
+) -> None:
+    everything = stored([encounter, *clinical], shared)
+    context = record.new_tenant()
+    record.store(context, everything)
+    members, support = whole_encounter(everything, {**encounter, "id": "0"}, BASE_URL)
+    found = walked(record, context, f"_count={count}", ("Encounter", "0"))
+    assert len(found) == len({name for name, _ in found})
+    assert found[0] == (("Encounter", "0"), "match")
     assert {name for name, mode in found if mode == "match"} == members
     assert {name for name, mode in found if mode == "include"} == support

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from bhr_api.fhir import json_text
 from bhr_api.fhir.validation import validate
 
 Resource = dict[str, Any]
@@ -64,7 +65,7 @@ def listed(*codes: str, system: str = COLOURS) -> Resource:
 def answer_of(response: httpx.Response) -> Resource:
     """The answer, which is valid R4."""
     assert response.status_code == 200, response.text
-    answer: Resource = response.json()
+    answer: Resource = json_text.parse(response.content)
     assert [issue for issue in validate(answer) if issue.severity in ("error", "fatal")] == []
     return answer
 

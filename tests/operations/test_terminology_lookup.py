@@ -103,6 +103,30 @@ def test_a_code_of_hl7_is_looked_up(record: httpx.Client) -> None:
     assert {"code": "parent", "value": "IMP", "description": "inpatient encounter"} in groups_of(answer, "property")
 
 
+def test_properties_of_every_type_are_told(client: httpx.Client) -> None:
+    values: list[Resource] = [
+        {"valueCode": "a"},
+        {"valueCoding": {"system": COLOURS, "code": "red"}},
+        {"valueString": "s"},
+        {"valueInteger": 1},
+        {"valueBoolean": False},
+        {"valueDateTime": "2026-03"},
+        {"valueDecimal": 1.5},
+    ]
+    names = ("parent", "status", "p", "q")
+    own = [{"code": name, **value} for name in names for value in values]
+    declared = [{"code": name, "type": "code"} for name in names]
+    without = {"extension": [{"url": "http://example.org/e", "valueBoolean": True}]}
+    own.append({"_code": without, "valueCode": "x"})
+    concepts = [{"code": "a"}, {"code": "b", "property": own}]
+    put(client, code_system(concept=concepts, property=declared))
+    told = [(one["code"], one["value"]) for one in groups_of(looked_up(client, "b"), "property")]
+    expected = [(name, next(iter(value.values()))) for name in names[1:] for value in values]
+    assert told == [("parent", "a"), ("inactive", False), *expected]
+    outcome = client.get(SUBSUMES, params={"system": MOODS, "codeA": "a", "codeB": "b"})
+    assert values_of(outcome) == {"outcome": "subsumes"}
+
+
 def test_a_code_without_display_is_shown_as_itself(record: httpx.Client) -> None:
     assert values_of(looked_up(record, "wheel", COLOURS))["display"] == "wheel"
 

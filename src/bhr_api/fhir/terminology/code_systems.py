@@ -165,7 +165,7 @@ class CodeSystem:
     def is_inactive(self, code: str) -> bool:
         """Whether the code is no longer to be used."""
         return any(
-            value is True if self.meaning(name) == "inactive" else name == "status" and value in _INACTIVE_STATUSES
+            value is True if self.meaning(name) == "inactive" else name == "status" and str(value) in _INACTIVE_STATUSES
             for name, value in self.properties(code)
         )
 
@@ -175,6 +175,8 @@ class CodeSystem:
         for code in self.concepts:
             for name, value in self.properties(code):
                 meaning = self.meaning(name)
+                if not isinstance(value, str):  # R4 has these as codes; who gives a Coding says nothing of this system.
+                    continue
                 if meaning in _PARENT_PROPERTIES and value in self.concepts:
                     by_property.setdefault(code, []).append(value)
                 elif meaning in _CHILD_PROPERTIES and value in self.concepts:

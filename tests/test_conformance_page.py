@@ -16,7 +16,7 @@ from tests.fixtures.server import RunningServer
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "conformance.md").read_text()
 STATES = {"done", "otherwise", "not done"}
-LEVELS = re.compile(r"((client|intermediary) )?(SHALL|SHOULD)( NOT)?|MUST")
+LEVELS = re.compile(r"((client|intermediary) )?(SHALL|SHOULD)( NOT)?|MUST|should")
 
 
 class Rule(NamedTuple):

@@ -178,7 +178,6 @@ def test_a_parameter_of_a_history_appears_once(patient: httpx.Client) -> None:
     assert patient.get("/Patient/p/_history?_count=1&_count=2").status_code == 400
 
 
-@pytest.mark.xfail(reason="there is no search over several types yet")
 def test_a_search_of_several_types_takes_their_common_parameters_only(patient: httpx.Client) -> None:
     assert patient.get("/?_type=Patient,Goal&_id=p").status_code == 200
     assert patient.get("/?_type=Patient,Goal&birthdate=2020").status_code == 400

@@ -95,6 +95,15 @@ def test_links_in_the_narrative_lead_to_what_was_created(client: httpx.Client) -
     assert f'href="Patient/{created["id"]}"' in kept["text"]["div"]
 
 
+@pytest.mark.xfail(reason="a reference with a version keeps the temporary identity")
+def test_a_reference_with_a_version_leads_to_what_was_created(client: httpx.Client) -> None:
+    full_url = "http://example.org/fhir/Patient/77"
+    basic = {"resourceType": "Basic", "code": {"text": "x"}, "subject": {"reference": f"{full_url}/_history/9"}}
+    answer = post(client, entry("POST", "Patient", PATIENT, fullUrl=full_url), entry("POST", "Basic", basic))
+    created, kept = (done["resource"] for done in answer.json()["entry"])
+    assert kept["subject"]["reference"] == f"Patient/{created['id']}/_history/1"
+
+
 @pytest.mark.xfail(reason="canonicals and strings are replaced too")
 @pytest.mark.parametrize("element", ["valueCanonical", "valueString"])
 def test_canonicals_and_texts_stay_as_they_are(client: httpx.Client, element: str) -> None:

@@ -83,6 +83,8 @@ RESOURCES: list[dict[str, Any]] = [
         "1990-05-01",
         identifier=[{"system": MRN, "value": "12"}],
         telecom=[{"system": "phone", "use": "home", "value": "555"}],
+        address=[{"use": "home", "city": "Ann Arbor"}, {"use": "work", "city": "Detroit"}],
+        meta={"profile": ["http://example.org/p/a", "http://example.org/p/b"]},
     ),
     patient("noah", [{"family": "Smyth", "given": ["No\\ah, Jr"]}], None, "1990"),
     patient("anon", [{"text": "(unknown) [x]"}], "unknown", None),
@@ -120,6 +122,27 @@ RESOURCES: list[dict[str, Any]] = [
         "code": {"coding": [{"code": "F41.0"}]},
         "subject": refer("Patient/peter"),
         "text": {"status": "generated", "div": DIV},
+    },
+    {
+        "resourceType": "CarePlan",
+        "id": "plan",
+        "status": "active",
+        "intent": "plan",
+        "subject": refer("Patient/peter"),
+        "instantiatesCanonical": ["http://example.org/plans/sleep|2", "http://example.org/plans/walk"],
+        "activity": [
+            {"reference": refer("Task/one/_history/2")},
+            {"reference": refer("https://elsewhere.example/fhir/Task/two")},
+        ],
+    },
+    {
+        "resourceType": "CarePlan",
+        "id": "short",
+        "status": "active",
+        "intent": "plan",
+        "subject": refer("Patient/peter"),
+        "instantiatesCanonical": ["http://example.org/plans/sleep|2"],
+        "activity": [{"reference": refer("Task/one/_history/2")}],
     },
     {
         "resourceType": "ValueSet",
@@ -207,6 +230,10 @@ TABLE = [
     ("Patient", "identifier ne |12", "peter petra"),
     ("Patient", "identifier sw ab", "peter"),
     ("Patient", "telecom ne 555", ""),
+    ("Patient", "address-use ne home", "petra"),
+    ("Patient", "address-use ne http://hl7.org/fhir/address-use|work", "petra"),
+    ("Patient", "address-use ne http://example.org/other|work", "petra"),
+    ("Patient", "address-use ne http://hl7.org/fhir/address-use|", ""),
     ("Patient", "telecom ne 556", "petra"),
     ("Observation", "code ne phq", "dose plain survey"),
     ("Observation", f"code ne {LOCAL}|phq", "dose plain survey"),
@@ -261,7 +288,16 @@ TABLE = [
     ("Encounter", "participant ne Practitioner/lee", "acute ambulatory"),
     ("Encounter", "participant ne lee", "acute ambulatory"),
     ("Encounter", "participant ne Practitioner/none", "acute ambulatory inpatient"),
+    ("CarePlan", "activity-reference ne Task/one", "plan"),
+    ("CarePlan", "activity-reference ne Task/two", "plan short"),
+    ("CarePlan", "activity-reference ne https://elsewhere.example/fhir/Task/two", "plan short"),
+    ("CarePlan", "instantiates-canonical eq http://example.org/plans/sleep", "plan short"),
+    ("CarePlan", "instantiates-canonical ne http://example.org/plans/sleep", "plan"),
+    ("CarePlan", "instantiates-canonical ne http://example.org/plans/sleep|2", "plan"),
+    ("CarePlan", "instantiates-canonical ne http://example.org/plans/sleep|3", "plan short"),
     # uri
+    ("Patient", "_profile ne http://example.org/p/a", "petra"),
+    ("Patient", "_profile co EXAMPLE", "petra"),
     ("Questionnaire", "url eq http://example.org/forms/Sleep", "sleep"),
     ("Questionnaire", "url eq http://example.org/forms/sleep", ""),
     ("Questionnaire", "url ne http://example.org/forms/walk", "sleep"),
@@ -352,6 +388,19 @@ def test_what_cannot_be_asked_is_refused_by_name(
     assert issue["expression"] == ["http._filter"]
     assert named in issue["diagnostics"]
     assert "_filter" in issue["diagnostics"]
+
+
+def test_a_reference_under_the_own_base_is_equal(record: httpx.Client) -> None:
+    absolute = f"{str(record.base_url).rstrip('/')}/Practitioner/lee"
+    assert found(record, "Encounter", [("_filter", f"participant ne {absolute}")]) == ["acute", "ambulatory"]
+    assert found(record, "Encounter", [("_filter", f"participant re {absolute}")]) == ["acute", "inpatient"]
+
+
+def test_a_lenient_search_passes_over_an_unknown_name_only(record: httpx.Client) -> None:
+    lenient = {"Prefer": "handling=lenient"}
+    answer = record.get("/Patient", params={"_filter": "nothing eq 1", "gender": "male"}, headers=lenient)
+    assert [entry["search"]["mode"] for entry in answer.json()["entry"]] == ["match", "outcome"]
+    assert record.get("/Patient", params={"_filter": "birthdate eq x"}, headers=lenient).status_code == 400
 
 
 def test_what_the_terminology_cannot_tell_is_unprocessable(record: httpx.Client) -> None:

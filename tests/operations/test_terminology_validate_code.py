@@ -1,5 +1,6 @@
 """ValueSet/$validate-code and CodeSystem/$validate-code (valueset- and codesystem-operation-validate-code.html)."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -309,3 +310,5 @@ def test_it_is_audited(client: httpx.Client) -> None:
     values_of(asked(client, url=GENDERS, system=GENDER, code="male"))
     (event,) = audited(client, "$validate-code")
     assert event["outcome"] == "0"
+    (asked_for,) = (entity["query"] for entity in event["entity"] if "query" in entity)
+    assert base64.b64decode(asked_for).decode() == f"ValueSet?url={GENDERS}&code=male&system={GENDER}"

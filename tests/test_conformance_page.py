@@ -90,12 +90,21 @@ def test_both_pages_are_told_whole() -> None:
 
 # Search parameters
 
-REFUSED: dict[str, set[str]] = {}
-for type_, parameter, _ in rows("Of resources"):
-    REFUSED.setdefault(type_, set()).add(parameter.strip("`"))
-REFUSED_OF_SEARCH = {parameter.strip("`") for parameter, _ in rows("Of search itself")} | REFUSED["all"]
+ALL = "all"
 
-# Every parameter that search.html defines for all types, as a criterion that a search of Condition can have.
+
+def refused(heading: str) -> dict[str, set[str]]:
+    """What a table tells as refused, by type; `all` for every type."""
+    found: dict[str, set[str]] = {ALL: set()}
+    for name, code, _ in rows(heading):
+        found.setdefault(name, set()).add(code.strip("`"))
+    return found
+
+
+REFUSED = refused("Of resources")
+REFUSED_OF_SEARCH = refused("Of search itself")
+
+# Every parameter that search.html defines for all types, as a search of Condition has it, and one of audit events.
 OF_SEARCH = {
     "_id": "_id=x",
     "_lastUpdated": "_lastUpdated=ge2026",
@@ -125,6 +134,17 @@ OF_SEARCH = {
 }
 
 
+OF_AUDIT = {
+    **OF_SEARCH,
+    "_type": "_type=AuditEvent",
+    "_sort": "_sort=-date",
+    "_include": "_include=AuditEvent:agent",
+    "_elements": "_elements=agent",
+    "_filter": "_filter=date ge 2026",
+}
+ASKED = {"Condition": OF_SEARCH, "AuditEvent": OF_AUDIT}
+
+
 @pytest.fixture(scope="module")
 def http(server: RunningServer) -> Iterator[httpx.Client]:
     """A client that may do everything in a tenant of this module."""
@@ -136,24 +156,26 @@ def test_every_parameter_of_r4_is_listed_as_served_or_told_as_refused(http: http
     resources: list[dict[str, Any]] = http.get("/metadata").json()["rest"][0]["resource"]
     served = {resource["type"]: {one["name"] for one in resource["searchParam"]} for resource in resources}
     for name in RESOURCE_TYPES:
-        refused = set(SEARCH_PARAMETERS[name]) - served[name]
-        assert refused == REFUSED["all"] | REFUSED.get(name, set()), name
+        assert set(SEARCH_PARAMETERS[name]) - served[name] == REFUSED[ALL] | REFUSED.get(name, set()), name
 
 
 @pytest.mark.parametrize("code", OF_SEARCH)
-def test_every_parameter_of_search_is_served_or_told_as_refused(http: httpx.Client, code: str) -> None:
-    name, _, value = OF_SEARCH[code].partition("=")
-    answer = http.get("/Condition", params={name: value})
-    assert answer.status_code == (400 if code in REFUSED_OF_SEARCH else 200), answer.text
+@pytest.mark.parametrize("name", ASKED)
+def test_every_parameter_of_search_is_served_or_told_as_refused(http: httpx.Client, name: str, code: str) -> None:
+    told = [table.get(type_, set()) for table in (REFUSED, REFUSED_OF_SEARCH) for type_ in (ALL, name)]
+    parameter, _, value = ASKED[name][code].partition("=")
+    answer = http.get(f"/{name}", params={parameter: value})
+    assert answer.status_code == (400 if code in set().union(*told) else 200), answer.text
 
 
-@pytest.mark.parametrize("name", [name for name in REFUSED if name != "all"])
+@pytest.mark.parametrize("name", sorted(set(REFUSED) - {ALL}))
 def test_what_is_told_as_refused_is_refused(http: httpx.Client, name: str) -> None:
-    for code in REFUSED[name] | REFUSED["all"]:
+    for code in REFUSED[name] | REFUSED[ALL]:
         answer = http.get(f"/{name}", params={code: "x"})
         assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "not-supported"), code
 
 
 def test_nothing_is_told_as_refused_that_the_standard_does_not_have() -> None:
-    assert set(OF_SEARCH) >= REFUSED_OF_SEARCH
-    assert set(REFUSED) <= {"all", *RESOURCE_TYPES}
+    for codes in REFUSED_OF_SEARCH.values():
+        assert codes <= set(OF_SEARCH)
+    assert set(REFUSED) | set(REFUSED_OF_SEARCH) <= {ALL, *RESOURCE_TYPES}

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhr_api.search.filter import MAXIMUM_COMPARISONS
@@ -478,7 +478,7 @@ pairs = st.sampled_from(sorted(PAIRS)).flatmap(
 
 
 @given(drawn=pairs)
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None)
 def test_and_of_a_filter_is_and_of_a_search(record: httpx.Client, drawn: tuple[str, list[tuple[str, str]]]) -> None:
     resource_type, chosen = drawn
     parameters = [(name, value) for _, plain in chosen for name, _, value in [plain.partition("=")]]
@@ -487,7 +487,7 @@ def test_and_of_a_filter_is_and_of_a_search(record: httpx.Client, drawn: tuple[s
 
 
 @given(drawn=pairs)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None)
 def test_or_and_not_are_those_of_sets(record: httpx.Client, drawn: tuple[str, list[tuple[str, str]]]) -> None:
     resource_type, chosen = drawn
     everything = set(found(record, resource_type, []))

@@ -20,16 +20,7 @@ from bhr_api.search.body_values import CODES, InBody, Inner, has_body_values
 from bhr_api.search.chain import Chains, Hops
 from bhr_api.search.criteria import Both, Criterion, InIndex, Not, Written, conjuncts, either
 from bhr_api.search.escapes import escaped
-from bhr_api.search.filter_syntax import (
-    And,
-    Comparison,
-    Expression,
-    Operator,
-    Or,
-    Path,
-    Step,
-    parse_filter,
-)
+from bhr_api.search.filter_syntax import And, Comparison, Expression, Operator, Or, Path, Step, parse_filter
 from bhr_api.search.filter_syntax import Not as Denial
 from bhr_api.search.folding import normalised, normalised_sql
 from bhr_api.search.parameters import Parameter, parameters_of, special_parameters
@@ -179,13 +170,7 @@ class Filters:
             return self.matching(parameter, _MODIFIERS[operator], [value if is_concept else escaped(value)])
         match parameter.type:
             case "date" if operator == "po":
-                # The asked interval as it is: ap does not widen it while it holds now.
-                now = date.parse_date(parameter.code, f"eq{value}", self.now).low
-                return (
-                    date.last_updated([f"ap{value}"], now)
-                    if parameter.code == "_lastUpdated"
-                    else date.match(parameter, [f"ap{value}"], now)
-                )
+                return self._overlapping(parameter, value)
             case "date" | "number" | "quantity":
                 return self.matching(parameter, None, [operator + value])
             case "string":
@@ -193,6 +178,13 @@ class Filters:
             case "composite":
                 return self.matching(parameter, None, [value])
         return self._named(parameter, operator, value)
+
+    def _overlapping(self, parameter: Parameter, value: str) -> Criterion:
+        # At a moment within the asked interval, `ap` does not widen it.
+        within = date.parse_date(parameter.code, f"eq{value}", self.now).low
+        if parameter.code == "_lastUpdated":
+            return date.last_updated([f"ap{value}"], within)
+        return date.match(parameter, [f"ap{value}"], within)
 
     def _text(self, parameter: Parameter, operator: Operator, value: str) -> Criterion:
         if operator in ("co", "sw") or parameter.code == PHONETIC:

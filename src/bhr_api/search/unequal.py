@@ -10,11 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from bhr_api.errors import UnsupportedParameterError
-from bhr_api.fhir.definitions import (
-    RESOURCE_TYPES,
-    SEARCH_PARAMETERS,
-    elements_of,
-)
+from bhr_api.fhir.definitions import RESOURCE_TYPES, SEARCH_PARAMETERS, elements_of
 from bhr_api.fhir.references import ID, parse_local
 from bhr_api.search.body_values import Inner, body_values
 from bhr_api.search.criteria import Both, Criterion, Either, Not, Written

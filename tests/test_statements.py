@@ -101,7 +101,7 @@ READS = [
 
 # What is about a session or the deployment; none of it reads or writes a row. Whatever else begins in another way than a
 # query does is no statement that PostgreSQL can prepare, and so fails the test.
-UPKEEP = ("BEGIN", "COMMIT;", "ROLLBACK;", "SET ", "show ", "CREATE TABLE IF NOT EXISTS audit_event_")
+UPKEEP = ("BEGIN", "COMMIT;", "ROLLBACK;", "SET ", "show ", "LOCK TABLE ", "CREATE TABLE IF NOT EXISTS audit_event_")
 # Statements over all tenants, each with its reason.
 OVER_ALL_TENANTS = {
     "SELECT DISTINCT unnest(client.origins) AS origin": "a preflight carries no token, so its tenant is not known",
@@ -320,6 +320,8 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     run("clients", "rotate", client_id, "--jwks", str(directory / "keys.json"))
     run("clients", "disable", client_id)
     run("token", "--scope", "system/*.rs", "--tenant", "north")
+    code = run("erase", "--tenant", "north", "--patient", "sample-0001").rsplit(maxsplit=1)[-1]
+    run("erase", "--tenant", "north", "--patient", "sample-0001", "--confirm", code)
     run("verify-audit")
     head = run("verify-audit", "--tenant", tenant).rsplit(maxsplit=1)[-1]
     run("verify-audit", "--tenant", tenant, "--noted", head)

@@ -98,9 +98,8 @@ class Holdings:
 class Survey:
     """What an erasure would do: `counts` by type, the `mentions` that would stay, and the `code` that stands for all this."""
 
+    holdings: Holdings
     counts: dict[str, Count]
-    moved_in: list[str]
-    moved_out: list[str]
     mentions: list[Mention]
     access_tokens: int
     audit_events: int
@@ -111,6 +110,16 @@ class Survey:
     def is_empty(self) -> bool:
         """Whether there is nothing to erase."""
         return not self.counts and self.access_tokens == 0
+
+    @property
+    def moved_in(self) -> list[str]:
+        """Resources that go whole, though older versions were in another record."""
+        return [_name(key) for key in self.holdings.moved_in]
+
+    @property
+    def moved_out(self) -> list[str]:
+        """Resources that stay, but for the versions that were in this record."""
+        return [_name(key) for key in self.holdings.moved_out]
 
     @property
     def total(self) -> Count:
@@ -144,14 +153,13 @@ async def survey(context: Context, id: str, progress: Progress) -> Survey:
         mentions = await _mentions(connection, context, patient, holdings, traces, teller)
         digest = holdings.digest(context)
         return Survey(
+            holdings=holdings,
             counts=_counts(holdings, await erasure.index_rows(connection, context.tenant, patient)),
-            moved_in=[_name(key) for key in holdings.moved_in],
-            moved_out=[_name(key) for key in holdings.moved_out],
             mentions=mentions,
             access_tokens=await erasure.access_tokens(connection, context.tenant, id, users),
             audit_events=await erasure.audit_events(connection, context.tenant, patient, id, users),
             digest=digest,
-            code=_code(digest, mentions),
+            code=_code(digest, holdings, mentions),
         )
 
 
@@ -194,7 +202,7 @@ async def _erase(
     patient, started = context.hasher.resource("Patient", id), context.now()
     await erasure.lock_record(connection, context.tenant, patient)
     holdings = await _holdings(connection, context, patient, None, None)
-    if holdings.digest(context) != found.digest:
+    if holdings != found.holdings:
         raise _changed()
     await _erase_versions(context, connection, holdings, progress)
     await erasure.erase_access_tokens(connection, context.tenant, id, _as_users(context, id))
@@ -298,10 +306,11 @@ def _counts(holdings: Holdings, index_rows: dict[int, int]) -> dict[str, Count]:
     return dict(found)
 
 
-def _code(digest: str, mentions: Sequence[Mention]) -> str:
+def _code(digest: str, holdings: Holdings, mentions: Sequence[Mention]) -> str:
     """A short word for what was found: another record, or another mention, gives another one."""
-    shown = "".join(f"{m.resource} {m.is_current} {m.past} {sorted(m.reasons)}\n" for m in mentions)
-    return hashlib.sha256(f"{digest}\n{shown}".encode()).hexdigest()[:_CODE_DIGITS]
+    shown = [digest, len(holdings.live), holdings.moved_in, holdings.moved_out]
+    shown += [(mention.resource, mention.is_current, mention.past, *mention.reasons) for mention in mentions]
+    return hashlib.sha256(repr(shown).encode()).hexdigest()[:_CODE_DIGITS]
 
 
 def _name(key: Key) -> str:

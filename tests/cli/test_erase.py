@@ -1,0 +1,537 @@
+"""erase: a dry run that tells everything, and an erasure that leaves nothing of one person and all of the others."""
+
+import asyncio
+import base64
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
+
+import asyncpg
+import httpx
+import pytest
+
+from bhr_api.fhir import json_text
+from bhr_api.fhir.definitions import RESOURCE_TYPES
+from bhr_api.samples import generate
+from bhr_api.search.tokens import TokenHasher
+from bhr_api.store.audit_seal import seal
+from tests.cli.conftest import CommandLine, Outcome
+from tests.fixtures.database import on_database
+from tests.fixtures.server import ClientWith, RunningServer
+
+Resource = dict[str, Any]
+Rows = Mapping[str, list[dict[str, Any]]]
+PERSON = "sample-0002"
+TABLES = """
+    SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+        AND a.attname = 'tenant' ORDER BY 1
+"""
+
+
+def rows_of(dsn: str, tenant: str) -> Rows:
+    """Every row of every table that belongs to the tenant."""
+
+    async def read(connection: asyncpg.Connection) -> Rows:
+        number = await connection.fetchval("SELECT tenant FROM tenant WHERE name = $1", tenant)
+        found = {}
+        for table in [row[0] for row in await connection.fetch(TABLES)]:
+            rows = await connection.fetch(f"SELECT * FROM {table} t WHERE tenant = $1 ORDER BY t::text", number)
+            found[table] = [dict(row) for row in rows]
+        return found
+
+    return on_database(dsn, read)
+
+
+def record_rows(rows: Rows) -> dict[str, list[dict[str, Any]]]:
+    """The rows of the record itself: not what was asked of it, and by whom."""
+    return {
+        name: found
+        for name, found in rows.items()
+        if not name.startswith(("audit_", "oauth_")) and name not in ("tenant", "heavy_token", "lock_stripe")
+    }
+
+
+def holding(rows: Rows, word: str) -> set[tuple[str, str]]:
+    """The tables and columns whose text holds `word`."""
+    return {
+        (table, column)
+        for table, found in rows.items()
+        for row in found
+        for column, value in row.items()
+        if word in (value.decode() if isinstance(value, bytes) and column == "body" else str(value))
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Erase:
+    """`bhr-api erase` in one tenant."""
+
+    bhr_api: CommandLine
+    tenant: str
+
+    def run(self, patient: str, *more: str) -> Outcome:
+        return self.bhr_api.run("erase", "--tenant", self.tenant, "--patient", patient, *more)
+
+    def __call__(self, patient: str, *more: str) -> str:
+        outcome = self.run(patient, *more)
+        assert outcome.exit_code == 0, outcome.stderr
+        return outcome.stdout
+
+    def refusal(self, patient: str, *more: str) -> str:
+        return self.bhr_api.refusal("erase", "--tenant", self.tenant, "--patient", patient, *more)
+
+
+def erase_on(server: RunningServer, tenant: str) -> Erase:
+    return Erase(CommandLine(("--database-url", server.dsn, "--public-url", server.url)), tenant)
+
+
+def code_of(told: str) -> str:
+    """The code that a dry run printed."""
+    (code,) = re.findall(r"--confirm ([0-9a-f]{12})$", told, re.MULTILINE)
+    return str(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """An erasure with what was there before and after: in its tenant, and in another with the same clients."""
+
+    server: RunningServer
+    tenant: str
+    told: str
+    erased: str
+    words: list[str]
+    before: Rows
+    after_dry_run: Rows
+    after: Rows
+    elsewhere: tuple[Rows, Rows]
+
+    @property
+    def token(self) -> int:
+        (row,) = self.before["tenant"]
+        return TokenHasher(row["token_key"]).resource("Patient", PERSON)
+
+
+def load_samples(server: RunningServer, tenant: str) -> list[str]:
+    """Three clients with what they share, the second one with older versions and a deleted goal; what that one is called."""
+    with server.client(server.token(tenant)) as client:
+        for bundle in generate(3):
+            client.post("", content=json_text.dumps(bundle)).raise_for_status()
+        patient = client.get(f"Patient/{PERSON}").json()
+        client.put(f"Patient/{PERSON}", json={**patient, "active": False}).raise_for_status()
+        goal = client.get(f"Goal?patient={PERSON}&_count=1").json()["entry"][0]["resource"]
+        client.delete(f"Goal/{goal['id']}").raise_for_status()
+    called = [patient["name"][0]["family"], *(one["value"] for one in patient["identifier"] + patient["telecom"])]
+    return [PERSON, *called]
+
+
+def seal_all(dsn: str, tenant: str) -> None:
+    """Seal the tenant's events; a server's sealer may be at it, and then has done so."""
+
+    async def work(connection: asyncpg.Connection) -> None:
+        number, now = await connection.fetchrow(
+            "SELECT tenant, now() FROM tenant WHERE name = $1", tenant
+        ) or pytest.fail("no such tenant")
+        await seal(connection, number, now)
+
+    on_database(dsn, work)
+
+
+@pytest.fixture(scope="module")
+def story(server: RunningServer) -> Story:
+    """The second of three sample clients is erased."""
+    tenant, other = server.new_tenant(), server.new_tenant()
+    words = load_samples(server, tenant)
+    load_samples(server, other)
+    server.token(tenant, "patient/*.rs", patient=PERSON)
+    seal_all(server.dsn, tenant)
+    erase = erase_on(server, tenant)
+    before, elsewhere = rows_of(server.dsn, tenant), rows_of(server.dsn, other)
+    told = erase(PERSON)
+    after_dry_run = rows_of(server.dsn, tenant)
+    erased = erase(PERSON, "--confirm", code_of(told))
+    after = rows_of(server.dsn, tenant)
+    return Story(
+        server, tenant, told, erased, words, before, after_dry_run, after, (elsewhere, rows_of(server.dsn, other))
+    )
+
+
+def test_a_dry_run_changes_nothing(story: Story) -> None:
+    assert record_rows(story.after_dry_run) == record_rows(story.before)
+    assert story.after_dry_run["oauth_access_token"] == story.before["oauth_access_token"]
+
+
+def own(story: Story, table: str) -> list[dict[str, Any]]:
+    return [row for row in story.before[table] if row["patient"] == story.token]
+
+
+def test_a_dry_run_tells_how_much_there_is_of_each_type(story: Story) -> None:
+    live, past = own(story, "resource"), own(story, "resource_history")
+    numbers = {row["row_id"] for row in live}
+    tables = ("string_index", "number_index", "date_index", "posting")
+    indexed = sum(row["row_id"] in numbers for table in tables for row in story.before[table])
+    total = re.search(r"^  in all +(\S+) +(\S+) +(\S+)$", story.told, re.MULTILINE)
+    assert total is not None
+    assert [int(number.replace(",", "")) for number in total.groups()] == [len(live), len(live) + len(past), indexed]
+    goals = [sum(row["resource_type"] == RESOURCE_TYPES.index("Goal") + 1 for row in rows) for rows in (live, past)]
+    assert re.search(rf"^  Goal +{goals[0]} +{sum(goals)} +\d+$", story.told, re.MULTILINE)
+    assert goals[1] == 2
+    assert "Access tokens bound to the patient, to be erased too: 1." in story.told
+
+
+def test_no_word_of_the_person_is_left_but_in_the_audit(story: Story) -> None:
+    for word in story.words:
+        assert holding(record_rows(story.before), word), f"{word} was never there"
+        assert {table for table, _ in holding(story.after, word)} <= {"audit_event"}, word
+
+
+def test_the_audit_holds_the_ids_of_what_was_asked_for_and_nothing_more(story: Story) -> None:
+    found = {place for word in story.words for place in holding(story.after, word)}
+    assert found == {("audit_event", "resource_id"), ("audit_event", "query")}
+
+
+def test_no_hash_of_the_patient_is_left_in_the_record(story: Story) -> None:
+    assert holding(record_rows(story.before), str(story.token))
+    assert holding(record_rows(story.after), str(story.token)) == set()
+
+
+def test_everything_else_is_as_it_was(story: Story) -> None:
+    numbers = {row["row_id"] for table in ("resource", "resource_history") for row in own(story, table)}
+    kept = {
+        table: [row for row in rows if row.get("row_id") not in numbers]
+        for table, rows in record_rows(story.before).items()
+    }
+    assert record_rows(story.after) == kept
+    assert len(kept["resource"]) > 400
+
+
+def test_another_tenants_patient_of_that_id_is_untouched(story: Story) -> None:
+    before, after = story.elsewhere
+    assert record_rows(after) == record_rows(before)
+    assert holding(after, PERSON)
+
+
+def test_the_token_of_the_patient_is_dead(story: Story) -> None:
+    assert [row["patient"] for row in story.before["oauth_access_token"]].count(PERSON) == 1
+    assert len(story.after["oauth_access_token"]) == len(story.before["oauth_access_token"]) - 1
+
+
+def test_the_audit_is_intact_and_holds_every_event_that_it_held(story: Story) -> None:
+    events = {row["event_id"]: row for row in story.after["audit_event"]}
+    assert all(events[row["event_id"]] == row for row in story.before["audit_event"])
+    seal_all(story.server.dsn, story.tenant)
+    report = CommandLine(("--database-url", story.server.dsn)).output("verify-audit", "--tenant", story.tenant)
+    assert report.startswith("intact")
+    assert len(story.before["audit_seal"]) > 0
+
+
+def certificate_of(story: Story) -> Resource:
+    """The certificate as FHIR shows it."""
+    with story.server.client(story.server.token(story.tenant)) as client:
+        (entry,) = client.get("AuditEvent?subtype=erase").json()["entry"]
+    resource: Resource = entry["resource"]
+    return resource
+
+
+def test_the_certificate_tells_who_when_and_how_much_but_not_whose(story: Story) -> None:
+    certificate = certificate_of(story)
+    assert f"Certificate: AuditEvent/{certificate['id']}, " in story.erased
+    assert certificate["agent"][0]["altId"] == "command-line"
+    text = json_text.dumps(certificate).decode()
+    (query,) = [base64.b64decode(e["query"]).decode() for e in certificate["entity"] if "query" in e]
+    assert [word for word in story.words if word in text + query] == []
+    told = {name: value for name, (value,) in parse_qs(query.removeprefix("?")).items()}
+    live, past = own(story, "resource"), own(story, "resource_history")
+    assert (told["resources"], told["versions"]) == (str(len(live)), str(len(live) + len(past)))
+    assert told["Patient"] == "2"
+    assert told["operator"]
+
+
+def test_the_certificates_digest_can_be_computed_from_a_list_of_what_was_erased(story: Story) -> None:
+    key = story.before["tenant"][0]["token_key"]
+
+    def number_of(name: str, id: str) -> int:
+        digest = hashlib.blake2b(f"R\0{name}\0{id}".encode(), digest_size=8, key=key).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+    rows = own(story, "resource") + own(story, "resource_history")
+    named = [(RESOURCE_TYPES[row["resource_type"] - 1], row["id"], row["version"]) for row in rows]
+    lines = sorted((name, number_of(name, id), version) for name, id, version in named)
+    text = "".join(f"{name} {number} {version}\n" for name, number, version in lines)
+    assert f"SHA-256 {hashlib.sha256(text.encode()).hexdigest()}." in story.erased
+
+
+def test_a_second_run_says_that_nothing_is_there(story: Story) -> None:
+    erase = erase_on(story.server, story.tenant)
+    for more in ((), ("--confirm", code_of(story.told))):
+        assert erase(PERSON, *more).startswith(f"Nothing of Patient/{PERSON} is stored in the tenant {story.tenant}.\n")
+
+
+def test_the_record_is_unknown_and_its_ids_are_free(story: Story) -> None:
+    with story.server.client(story.server.token(story.tenant)) as client:
+        for address in (f"Patient/{PERSON}", f"Patient/{PERSON}/_history/1", f"CarePlan/{PERSON}-plan-1"):
+            assert client.get(address).status_code == 404, address
+        assert len(client.get(f"AuditEvent?patient={PERSON}&subtype=erase").json()["entry"]) == 1
+        anew = client.put(f"Patient/{PERSON}", json={"resourceType": "Patient", "id": PERSON})
+        assert (anew.status_code, anew.json()["meta"]["versionId"]) == (201, "1")
+        client.delete(f"Patient/{PERSON}").raise_for_status()
+
+
+PATIENT: Resource = {
+    "resourceType": "Patient",
+    "id": "p1",
+    "name": [{"family": "Oüdkerk", "given": ["Ada", "Mae"]}],
+    "identifier": [{"system": "http://example.org/mrn", "value": "77-1234"}],
+}
+
+
+def observation(id: str, patient: str | None, **more: Any) -> Resource:
+    subject = {} if patient is None else {"subject": {"reference": f"Patient/{patient}"}}
+    return {"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "x"}, **subject, **more}
+
+
+def put(client: httpx.Client, *resources: Resource) -> None:
+    for resource in resources:
+        answer = client.put(f"{resource['resourceType']}/{resource['id']}", json=resource)
+        assert answer.is_success, answer.text
+
+
+@pytest.fixture
+def stored(client: httpx.Client) -> httpx.Client:
+    """A tenant with two patients and an observation of each."""
+    put(client, PATIENT, {"resourceType": "Patient", "id": "p10"}, observation("o1", "p1"), observation("o10", "p10"))
+    return client
+
+
+@pytest.fixture
+def erase(server: RunningServer, tenant: str) -> Erase:
+    return erase_on(server, tenant)
+
+
+def attended(*patients: str) -> list[Resource]:
+    return [{"actor": {"reference": f"Patient/{id}"}, "status": "accepted"} for id in patients]
+
+
+def mentions() -> list[Any]:
+    """Resources that are in nobody's or another's record, and why each is to be listed."""
+    group: Resource = {"resourceType": "Group", "id": "x", "type": "person", "actual": True}
+    appointment: Resource = {
+        "resourceType": "Appointment",
+        "id": "x",
+        "status": "proposed",
+        "participant": attended("p1", "p10"),
+    }
+    task: Resource = {"resourceType": "Task", "id": "x", "status": "requested", "intent": "order"}
+    task |= {"for": {"reference": "Patient/p10"}, "focus": {"reference": "Observation/o1"}}
+    provenance: Resource = {"resourceType": "Provenance", "id": "x", "recorded": "2026-03-01T10:00:00Z"}
+    provenance |= {"target": [{"reference": "Observation/o1"}, {"reference": "Observation/o10"}]}
+    provenance |= {"agent": [{"who": {"reference": "Patient/p10"}}]}
+    return [
+        pytest.param(
+            group | {"member": [{"entity": {"reference": "Patient/p1"}}]}, "refers to the patient", id="member"
+        ),
+        pytest.param(appointment, "refers to the patient", id="group-appointment"),
+        pytest.param(
+            {"resourceType": "Patient", "id": "x", "link": [{"other": {"reference": "Patient/p1"}, "type": "seealso"}]},
+            "refers to the patient",
+            id="linked-patient",
+        ),
+        pytest.param(task, "refers to a resource of the record", id="another-record"),
+        pytest.param(provenance, "refers to a resource of the record", id="provenance-of-two"),
+        pytest.param(
+            observation("x", None, subject={"identifier": PATIENT["identifier"][0]}),
+            "holds an identifier of the patient",
+            id="logical-reference",
+        ),
+        pytest.param(
+            observation("x", "p10", note=[{"text": "Quarrelled with Ada Oüdkerk."}]),
+            "holds the patient's name",
+            id="name",
+        ),
+        pytest.param(
+            observation("x", "p10", note=[{"text": "See Patient/p1."}]), "refers to the patient", id="in-a-note"
+        ),
+    ]
+
+
+@pytest.mark.parametrize(("resource", "reason"), mentions())
+def test_what_else_names_the_person_is_listed_and_stays(
+    stored: httpx.Client, erase: Erase, resource: Resource, reason: str
+) -> None:
+    put(stored, resource)
+    name = f"{resource['resourceType']}/x"
+    told = erase("p1")
+    assert f"\n  {name}: {reason} (now)\n" in told
+    before = stored.get(name).content
+    erase("p1", "--confirm", code_of(told))
+    assert stored.get(name).content == before
+    assert stored.get("Observation/o1").status_code == 404
+
+
+def test_a_document_that_the_record_refers_to_is_listed(
+    stored: httpx.Client, erase: Erase, server: RunningServer
+) -> None:
+    binary = {"resourceType": "Binary", "id": "scan", "contentType": "text/plain", "data": "aGVsbG8="}
+    document: Resource = {"resourceType": "DocumentReference", "id": "d", "status": "current"}
+    document |= {"subject": {"reference": "Patient/p1"}}
+    document |= {"content": [{"attachment": {"url": f"{server.base_url}/Binary/scan"}}]}
+    put(stored, binary, {**binary, "id": "other"}, document)
+    told = erase("p1")
+    assert "\n  Binary/scan: is what the record refers to (now)\n" in told
+    assert "Binary/other" not in told
+
+
+def test_a_reference_that_was_written_with_escapes_is_found(stored: httpx.Client, erase: Erase) -> None:
+    group: Resource = {"resourceType": "Group", "id": "x", "type": "person", "actual": True}
+    text = json_text.dumps(group | {"member": [{"entity": {"reference": "Patient/p1"}}]})
+    text = text.replace(b"Patient/p1", b"Patient\\/\\u00701")
+    stored.put("Group/x", content=text).raise_for_status()
+    assert "Group/x: refers to the patient (now)" in erase("p1")
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        pytest.param(observation("x", "p10"), id="an-id-that-begins-so"),
+        pytest.param(observation("x", "p10", note=[{"text": "http://other.example/Patient/p1"}]), id="elsewhere"),
+        pytest.param(observation("x", "p10", note=[{"text": "Oüdkerk"}]), id="a-family-name-alone"),
+        pytest.param(
+            observation("x", "p10", identifier=[{"system": "http://example.org/other", "value": "77-1234"}]),
+            id="the-same-number-in-another-system",
+        ),
+    ],
+)
+def test_what_does_not_name_the_person_is_not_listed(stored: httpx.Client, erase: Erase, resource: Resource) -> None:
+    put(stored, resource)
+    assert "Left for you to decide" not in erase("p1")
+
+
+def test_older_versions_that_name_the_person_are_listed(stored: httpx.Client, erase: Erase) -> None:
+    named = observation("x", "p10", note=[{"text": "Ada Oüdkerk"}])
+    put(stored, named, {**named, "status": "amended"}, observation("x", "p10"))
+    assert "\n  Observation/x: holds the patient's name (in 2 older versions)\n" in erase("p1")
+
+
+def test_of_what_moved_to_another_record_only_the_versions_of_this_one_go(stored: httpx.Client, erase: Erase) -> None:
+    put(stored, observation("m", "p1"), observation("m", "p10"))
+    told = erase("p1")
+    assert "In another record now; only the versions that were in this one go:\n  Observation/m\n" in told
+    before = stored.get("Observation/m").content
+    erase("p1", "--confirm", code_of(told))
+    assert stored.get("Observation/m").content == before
+    assert stored.get("Observation/m/_history/1").status_code == 404
+
+
+def test_what_came_from_another_record_goes_whole(stored: httpx.Client, erase: Erase) -> None:
+    put(stored, observation("m", "p10"), observation("m", "p1"))
+    told = erase("p1")
+    assert "Erased whole, though older versions were in another record:\n  Observation/m\n" in told
+    erase("p1", "--confirm", code_of(told))
+    assert stored.get("Observation/m/_history/1").status_code == 404
+
+
+def test_a_resource_that_was_deleted_is_erased_with_its_tombstone(stored: httpx.Client, erase: Erase) -> None:
+    stored.delete("Observation/o1")
+    assert stored.get("Observation/o1").status_code == 410
+    erase("p1", "--confirm", code_of(erase("p1")))
+    assert stored.get("Observation/o1").status_code == 404
+    assert [entry["resource"]["id"] for entry in stored.get("Observation/_history").json()["entry"]] == ["o10"]
+
+
+def test_a_wrong_code_changes_nothing(stored: httpx.Client, erase: Erase, server: RunningServer, tenant: str) -> None:
+    before = record_rows(rows_of(server.dsn, tenant))
+    assert erase.refusal("p1", "--confirm", "0123456789ab").startswith(
+        "'0123456789ab' is not the code of what is stored"
+    )
+    assert record_rows(rows_of(server.dsn, tenant)) == before
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        pytest.param(observation("o1", "p1", issued="2026-03-01T10:00:00Z"), id="a-new-version"),
+        pytest.param(observation("o2", "p1"), id="a-new-resource"),
+        pytest.param(observation("x", "p10", note=[{"text": "Patient/p1"}]), id="a-new-mention"),
+    ],
+)
+def test_what_changed_since_the_dry_run_needs_a_new_one(stored: httpx.Client, erase: Erase, resource: Resource) -> None:
+    code = code_of(erase("p1"))
+    put(stored, resource)
+    assert "Nothing was erased; make a new dry run." in erase.refusal("p1", "--confirm", code)
+    assert stored.get("Patient/p1").status_code == 200
+    assert code_of(erase("p1")) != code
+
+
+def test_what_did_not_change_keeps_its_code(stored: httpx.Client, erase: Erase) -> None:
+    code = code_of(erase("p1"))
+    put(stored, observation("o10", "p10", issued="2026-03-01T10:00:00Z"))
+    assert code_of(erase("p1")) == code
+
+
+def test_a_patients_token_ends_with_the_record(stored: httpx.Client, erase: Erase, client_with: ClientWith) -> None:
+    bound = client_with("patient/*.rs", patient="p1")
+    signed_in = client_with("user/*.rs", user="Patient/p1")
+    erase("p1", "--confirm", code_of(erase("p1")))
+    # Neither was used before, so that no worker remembers them.
+    assert (bound.get("Patient/p10").status_code, signed_in.get("Patient/p10").status_code) == (401, 401)
+
+
+def test_an_id_that_can_be_none_is_refused(erase: Erase) -> None:
+    assert "an id is 1 to 64 of" in erase.refusal("Patient/p1")
+
+
+@pytest.fixture
+def unfinished_write(server: RunningServer, tenant: str, stored: httpx.Client) -> Iterator[Callable[[], None]]:
+    """A write to the table that has not ended, in another tenant's name; call it to end it."""
+    other = server.new_tenant()
+
+    async def begin() -> tuple[asyncpg.Connection, Any]:
+        connection = await asyncpg.connect(server.dsn)
+        transaction = connection.transaction()
+        await transaction.start()
+        await connection.execute(
+            "UPDATE resource SET version = version WHERE tenant = (SELECT tenant FROM tenant WHERE name = $1)", other
+        )
+        return connection, transaction
+
+    with asyncio.Runner() as runner:
+        connection, transaction = runner.run(begin())
+        yield lambda: runner.run(transaction.rollback())
+        runner.run(connection.close())
+
+
+def waits_for_writers(dsn: str) -> bool:
+    """Whether an erasure stands before its end, with everything deleted and nothing committed."""
+    sql = "SELECT count(*) FROM pg_locks WHERE mode = 'ShareLock' AND relation = 'resource'::regclass AND NOT granted"
+    return bool(on_database(dsn, lambda connection: connection.fetchval(sql)))
+
+
+def test_an_erasure_that_is_killed_has_done_nothing(
+    server: RunningServer, tenant: str, erase: Erase, unfinished_write: Callable[[], None]
+) -> None:
+    code = code_of(erase("p1"))
+    before = record_rows(rows_of(server.dsn, tenant))
+    arguments = ["erase", "--tenant", tenant, "--patient", "p1", "--confirm", code, *erase.bhr_api.options]
+    source = "from bhr_api.cli import main; main()"
+    process = subprocess.Popen([sys.executable, "-c", source, *arguments], env={**os.environ, "COLUMNS": "80"})
+    try:
+        give_up = time.monotonic() + 60
+        while not waits_for_writers(server.dsn):
+            assert process.poll() is None, "the erasure ended without waiting for the write in flight"
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+    finally:
+        process.kill()
+        process.wait()
+        unfinished_write()
+    after = rows_of(server.dsn, tenant)
+    assert record_rows(after) == before
+    assert "erase" not in {row["interaction"] for row in after["audit_event"]}
+    assert erase("p1", "--confirm", code).startswith("Erased 2 resources in 2 versions.\n")

@@ -11,7 +11,7 @@ from bhr_api.app import Application
 from bhr_api.settings import Settings
 from tests.fixtures.server import RunningServer, serve
 from tests.operations.records import Resource
-from tests.search_plans.kinds import PATIENT
+from tests.search_plans.kinds import PATIENT, SURVEY
 from tests.search_plans.planned_record import LARGEST
 
 pytestmark = pytest.mark.xdist_group("planned record")
@@ -94,3 +94,12 @@ def test_explain_of_a_costly_search_tells_that_it_is_cut_and_what_would_help(htt
     advised = " ".join(one["valueString"] for one in told if one["name"] == "advice")
     assert "_content reads the text" in advised
     assert "patient=..." in advised
+
+
+def test_explain_tells_what_so_many_resources_have_that_it_only_filters(http: httpx.Client) -> None:
+    told = http.get("/Observation/$explain", params={"category": SURVEY, "code:not": "44261-6"}).json()["parameter"]
+    criteria = [{part["name"]: part for part in one["part"]} for one in told if one["name"] == "criterion"]
+    assert [(one["use"]["valueCode"], one["isHeavy"]["valueBoolean"]) for one in criteria] == [
+        ("filters", True),
+        ("filters", False),
+    ]

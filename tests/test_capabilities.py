@@ -163,6 +163,7 @@ def test_every_claimed_interaction_of_the_system_works(http: httpx.Client, state
         for kind in ("batch", "transaction")
     }
     answers["history-system"] = http.get("/_history")
+    answers["search-system"] = http.get("/?_type=Basic")
 
     assert answers.keys() == claimed
     assert {answer.status_code for answer in answers.values()} == {200}

@@ -97,6 +97,15 @@ READS = [
     "Patient/_history?_since=2026-01-01T00:00:00Z",
     "_history?_count=3",
     "metadata",
+    "Patient/sample-0001/$everything?_count=500",
+    "Patient/sample-0001/$everything?_type=Practitioner&_since=2020-01-01T00:00:00Z",
+    "Patient/sample-0001/$everything?start=2020&end=2100",
+    "Observation/$lastn?patient=sample-0001&category=survey",
+    "Observation/$stats?subject=Patient/sample-0001&system=http://loinc.org&code=44261-6&statistic=average",
+    "DocumentReference/$docref?patient=sample-0001",
+    "Patient/sample-0001/$meta",
+    "Observation/$meta",
+    "?_type=Patient,Goal",
 ]
 
 # What is about a session or the deployment; none of it reads or writes a row. Whatever else begins in another way than a
@@ -232,6 +241,9 @@ def interact(client: httpx.Client, allowed: set[int]) -> None:
         assert client.get(url).status_code == 404
     for entry in client.get("AuditEvent?_count=1").json().get("entry", ()):
         assert client.get(f"AuditEvent/{entry['resource']['id']}").status_code == 200
+    encounters = client.get("Encounter?patient=sample-0001&_count=1").json().get("entry", ())
+    for entry in encounters:
+        assert client.get(f"Encounter/{entry['resource']['id']}/$everything").status_code in allowed
     goal = client.get("Goal?patient=sample-0001&_count=1").json()["entry"][0]["resource"]
     del goal["meta"]
     address = f"Goal/{goal['id']}"

@@ -182,6 +182,9 @@ def test_a_chain_of_another_tenant_leads_nowhere(record: httpx.Client, server: R
 def test_chains_that_lead_everywhere_are_bounded(record: httpx.Client) -> None:
     answer = record.get("/Provenance?" + "entity.target.agent." * 4 + "target=x")
     assert answer.status_code == 400
+    deep = record.get("/Patient?" + "link:Patient." * 11 + "name=a")
+    assert (deep.status_code, deep.json()["issue"][0]["code"]) == (400, "too-costly")
+    assert record.get("/Patient?" + "link:Patient." * 10 + "name=a").status_code == 200
     assert record.get("/Provenance?target.part-of.part-of.part-of.part-of.part-of=x").json()["issue"][0]["code"] == (
         "too-costly"
     )

@@ -19,6 +19,7 @@ from bhr_api.search.parameters import Parameter, parameters_of, special_paramete
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _READING = ("read", "vread", "history-instance", "history-type", "search-type")
+_ON_SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _WRITING = ("create", "update", "patch", "delete")
 
 
@@ -49,7 +50,7 @@ def capability_statement(
                 "mode": "server",
                 "security": _security(issuer),
                 "resource": [_resource(name, operations, profiles.get(name, ())) for name in RESOURCE_TYPES],
-                "interaction": [{"code": code} for code in ("transaction", "batch", "history-system")],
+                "interaction": [{"code": code} for code in _ON_SYSTEM],
                 **_operations([operation for operation in operations.all if "system" in operation.levels]),
             }
         ],

@@ -24,7 +24,7 @@ class Walk:
         self.applied = _encoded(query.applied)
         self._context = context
         self._query = query
-        self._first = f"{context.base_url}/{path}" + (f"?{self.applied}" if self.applied else "")
+        self._first = f"{context.base_url}/{path}".rstrip("/") + (f"?{self.applied}" if self.applied else "")
         # What a cursor belongs to: the order may come from the query's criteria, and a cursor holds that order's values.
         self._sealed_for = f"{path}?{self.applied} by {','.join(key.text for key in query.order)}"
         self.position = self._position(now)

@@ -13,6 +13,7 @@ from bhr_api.interactions.read import read, require, vread
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result, of_version
 from bhr_api.interactions.search import search
+from bhr_api.interactions.system_search import search_system
 from bhr_api.interactions.update import conditional_update, update
 
 Interaction = Callable[[Context, Request], Awaitable[Result]]
@@ -43,6 +44,7 @@ _READING: Mapping[str, Interaction] = {
     "vread": _vread,
     "search-type": search,
     "search-compartment": search,
+    "search-system": search_system,
     "history-instance": history,
     "history-type": history,
     "history-system": history,

@@ -52,7 +52,7 @@ class Request:
 
 _OPERATION = {"GET": "operation", "POST": "operation"}
 # What each shape of path takes; HEAD goes wherever GET goes.
-_SYSTEM = {"POST": "transaction"}
+_SYSTEM = {"GET": "search-system", "POST": "transaction"}
 _TYPE = {
     "GET": "search-type",
     "POST": "create",
@@ -79,6 +79,8 @@ def parse_request(method: str, path: str, query: str) -> Request:
             return Request(_offered(method, _SYSTEM), parameters=parameters)
         case ["metadata"]:
             return Request(_offered(method, {"GET": "capabilities"}), parameters=parameters)
+        case ["_search"]:
+            return Request(_offered(method, {"POST": "search-system"}), parameters=parameters)
         case ["_history"]:
             return Request(_offered(method, {"GET": "history-system"}), parameters=parameters)
     resource_type, *rest = parts

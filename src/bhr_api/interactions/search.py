@@ -1,6 +1,7 @@
 """search of a type (FHIR R4, http.html#search and search.html)."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from bhr_api.errors import Issue, TooCostlyError
@@ -15,7 +16,7 @@ from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.terminologies import search_context
-from bhr_api.search.compiler import compile_count, compile_page
+from bhr_api.search.compiler import Statement, compile_count, compile_page, compile_system_page
 from bhr_api.search.criteria import either
 from bhr_api.search.cursor import Position
 from bhr_api.search.include import MAXIMUM_INCLUDED
@@ -41,8 +42,16 @@ async def search(context: Context, request: Request) -> Result:
     if request.interaction == "search-compartment":
         _confine_to_compartment(context, query, request.id)
     path = request.resource_type if not request.id else f"Patient/{request.id}/{request.resource_type}"
+    return await answer(context, request, [query], path, now)
+
+
+async def answer(
+    context: Context, request: Request, queries: Sequence[SearchQuery], path: str, now: datetime
+) -> Result:
+    """The bundle of the matches of `queries`, which differ by their types alone, as a page of the walk at `path`."""
+    query = queries[0]
     walk = Walk(context, query, path, now)
-    rows, total = await _fetch(context, query, walk.position)
+    rows, total = await _fetch(context, queries, walk.position)
     matches = walk.page([row for row in rows if row["mode"] == "match"])
     included = [row for row in rows if row["mode"] == "include"]
     await _record(context, request, walk.applied, [*matches, *included])
@@ -63,22 +72,33 @@ def _confine_to_compartment(context: Context, query: SearchQuery, patient: str) 
     )
 
 
-async def _fetch(context: Context, query: SearchQuery, position: Position) -> tuple[Sequence[Any], int | None]:
+async def _fetch(
+    context: Context, queries: Sequence[SearchQuery], position: Position
+) -> tuple[Sequence[Any], int | None]:
+    query = queries[0]
     wants_total = query.summary == "count" or query.total != "none"
     rows: Sequence[Any] = ()
     total: int | None = None
-    heavy = context.words.heavy
     async with context.connection() as connection:
         if query.summary != "count":
-            statement = compile_page(query, context.visibility, context.hasher, heavy, position)
+            statement = _page(context, queries, position)
             rows = await connection.fetch(statement.sql, *statement.values)
         if wants_total:
-            limit = ESTIMATE_LIMIT if query.total == "estimate" else None
-            statement = compile_count(query, context.visibility, heavy, position, limit)
-            total = await connection.fetchval(statement.sql, *statement.values)
+            total = 0
+            for one in queries:
+                limit = ESTIMATE_LIMIT if query.total == "estimate" else None
+                statement = compile_count(one, context.visibility, context.words.heavy, position, limit)
+                total += await connection.fetchval(statement.sql, *statement.values)
     if len(rows) > MAXIMUM_INCLUDED + query.count:
         raise TooCostlyError(f"The includes bring more than {MAXIMUM_INCLUDED} resources; ask for a smaller _count.")
     return rows, total
+
+
+def _page(context: Context, queries: Sequence[SearchQuery], position: Position) -> Statement:
+    visibility, hasher, heavy = context.visibility, context.hasher, context.words.heavy
+    if len(queries) == 1:
+        return compile_page(queries[0], visibility, hasher, heavy, position)
+    return compile_system_page(queries, visibility, hasher, heavy, position)
 
 
 def _entry(context: Context, query: SearchQuery, row: Any) -> bytes:
@@ -96,5 +116,7 @@ def _ignored(name: str) -> Issue:
 async def _record(context: Context, request: Request, applied: str, rows: Sequence[Any]) -> None:
     patients = [patient for patient in dict.fromkeys(row["patient"] for row in rows) if patient is not None]
     await context.record(
-        context.event(request.interaction, 200, resource_type=request.resource_type, query=applied, patients=patients)
+        context.event(
+            request.interaction, 200, resource_type=request.resource_type or None, query=applied, patients=patients
+        )
     )

@@ -14,7 +14,8 @@ TAG = "System"
 def system_paths() -> Paths:
     """The addresses of the whole system and of a patient's compartment."""
     return {
-        "/fhir": {"post": _transaction()},
+        "/fhir": {"get": _search(), "post": _transaction()},
+        "/fhir/_search": {"post": _search_by_form()},
         "/fhir/metadata": {"get": _capabilities()},
         "/fhir/_history": {"get": _history()},
         "/fhir/Patient/{id}/{type}": {"get": _compartment()},
@@ -66,14 +67,34 @@ def _history() -> dict[str, Any]:
     return _operation("history_system", "The versions of everything", text, answers, *HISTORY_PARAMETERS)
 
 
-def _compartment() -> dict[str, Any]:
-    answer = {
+def _found() -> dict[str, Any]:
+    return {
         "description": "A page of matches with what comes with them; follow the `next` link for more.",
         "headers": headers(),
         "content": content(ref("AnySearchset")),
     }
+
+
+_SEARCH_TEXT = "Search all types that the token may search, or those in `_type`, by parameters that are common to them."
+
+
+def _search() -> dict[str, Any]:
+    answers = {"200": _found(), **refusals("BadRequest", "TooCostly")}
+    parameters = ("_type", *control_parameters(), "criteria", "Prefer-handling")
+    return _operation("search_system", "Search several types", _SEARCH_TEXT, answers, *parameters)
+
+
+def _search_by_form() -> dict[str, Any]:
+    answers = {"200": _found(), **refusals("BadRequest", "TooLarge", "UnsupportedMediaType", "TooCostly")}
+    body = {"content": {"application/x-www-form-urlencoded": {"schema": ref("AnySearch")}}}
+    summary = "Search several types by a form"
+    operation = _operation("search_system_by_form", summary, _SEARCH_TEXT, answers, "Prefer-handling")
+    return operation | {"requestBody": body}
+
+
+def _compartment() -> dict[str, Any]:
     text = "Search the resources of a type that refer to the patient (R4 compartmentdefinition-patient)."
-    answers = {"200": answer, **refusals("BadRequest", "NotFound", "TooCostly")}
+    answers = {"200": _found(), **refusals("BadRequest", "NotFound", "TooCostly")}
     parameters = ("id", "type", *control_parameters(), "criteria", "Prefer-handling")
     return _operation("compartment_search", "Search a patient's compartment", text, answers, *parameters)
 
@@ -92,6 +113,7 @@ def parameter_components() -> dict[str, Any]:
             "explode": True,
             "schema": {"type": "object", "additionalProperties": {"type": "string"}},
         },
+        "_type": _query("_type", "Resource types, joined by commas: `Goal,Observation`."),
         "_since": _query("_since", "Only versions stored at this time or later: `2026-10-01T00:00:00Z`."),
         "_at": _query("_at", "Only versions that were current at some time within this date or time: `2026-10`."),
         "_format": _query("_format", "`json`; it goes before Accept."),

@@ -4,7 +4,6 @@ A member names the focus by a parameter of the compartment, or lies in the patie
 supports the members (practitioners, places, medications) lies in nobody's record: who is named beside the patient in a group
 or as a relative keeps a record of their own (docs/named-operations.md).
 """
-# ruff: noqa: S608 - SQL here is put together from constants of the program; every value is bound.
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass

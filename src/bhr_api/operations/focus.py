@@ -1,5 +1,4 @@
 """The resource that an operation was asked of: `[type]/[id]/$name` (FHIR R4, operations.html#request)."""
-# ruff: noqa: S608 - SQL here is put together from constants of the program; every value is bound.
 
 from datetime import datetime
 from typing import NamedTuple

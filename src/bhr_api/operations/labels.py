@@ -2,7 +2,6 @@
 
 The index holds keyed hashes of them, so that the stored text has to be looked through: exactly, or not at all.
 """
-# ruff: noqa: S608 - SQL here is put together from constants of the program; every value is bound.
 
 from typing import Any
 

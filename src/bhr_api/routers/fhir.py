@@ -164,7 +164,7 @@ class FHIRApplication:
 
     async def _take_body(self, scope: Scope, receive: Receive, headers: Headers, request: Request) -> None:
         """Read the body where the interaction has one, within its limits of size and time."""
-        is_search = scope["method"] == "POST" and request.interaction == "search-type"
+        is_search = scope["method"] == "POST" and request.interaction in ("search-type", "search-system")
         # An operation without parameters may be asked for by a POST of nothing.
         is_operation = request.interaction == "operation" and request.is_post and headers.announces_body()
         if request.interaction not in _WITH_BODY and not is_search and not is_operation:

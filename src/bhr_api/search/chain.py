@@ -24,6 +24,8 @@ from bhr_api.store.sql import Binder, all_of, any_of
 
 MAXIMUM_HOPS = 100
 """Of one query in all, each type that an untyped chain may lead to counted."""
+MAXIMUM_DEPTH = 10
+"""Of one chain."""
 
 # AuditEvents are kept apart from the record, where no reference leads (docs/audit.md).
 _APART = frozenset({"AuditEvent"})
@@ -142,6 +144,7 @@ class Chains:
 
     def chained(self, resource_type: str, name: str) -> Criterion:
         """`reference[:Type].parameter...` (search.html#chaining)."""
+        _refuse_too_deep(name)
         first, _, rest = name.partition(".")
         code, _, modifier = first.partition(":")
         parameter = _reference(resource_type, code, name)
@@ -151,15 +154,16 @@ class Chains:
         for other in types:
             try:
                 found.append(Chained(parameter, other, self._inner(other, rest), self.visibility, self.hasher))
-            except (UnsupportedParameterError, InvalidParameterError) as error:
+            except (UnsupportedParameterError, InvalidParameterError, ForbiddenError) as error:
                 refused.append(error)
-        # Untyped, it goes on through each type for which the rest means something.
+        # Untyped, it goes on through each type for which the rest means something that the caller may ask.
         if not found:
             raise refused[0]
         return found[0] if len(found) == 1 else Either(found)
 
     def has(self, resource_type: str, name: str) -> Criterion:
         """`_has:Type:reference:parameter...` (search.html#has)."""
+        _refuse_too_deep(name)
         _, *parts = name.split(":", 3)
         if len(parts) != 3 or not all(parts):
             raise InvalidParameterError("_has", name, "it is _has:Type:reference:parameter=value")
@@ -205,6 +209,13 @@ class Chains:
             raise UnsupportedParameterError(name, f"no chain leads through {resource_type}")
         if not self.visibility.caller.may("s", resource_type):
             raise ForbiddenError(f"{name!r} searches {resource_type}; that needs a scope with s for {resource_type}.")
+
+
+def _refuse_too_deep(name: str) -> None:
+    if name.count(".") + name.count("_has:") > MAXIMUM_DEPTH:
+        raise MalformedRequestError(
+            f"A chain has at most {MAXIMUM_DEPTH} steps.", expression=f"http.{name[:100]}", code="too-costly"
+        )
 
 
 def _reference(resource_type: str, code: str, name: str) -> Parameter:

@@ -78,22 +78,51 @@ def compile_page(
     or include. `heavy` are the tenant's tokens that must not drive the statement.
     """
     binder = visibility.binder()
+    matched, road = _matched(query, visibility, heavy, position, binder)
+    return Statement(_whole_page(matched, query, visibility, hasher, binder), binder.values, road.chosen)
+
+
+def compile_system_page(
+    queries: Sequence[SearchQuery],
+    visibility: Visibility,
+    hasher: TokenHasher,
+    heavy: Heavy,
+    position: Position,
+) -> Statement:
+    """The same for a search of several types, whose `queries` differ by their types alone: a page of each, merged."""
+    binder = visibility.binder()
+    branches = [f"({_matched(query, visibility, heavy, position, binder)[0]})" for query in queries]
+    keys = tuple(replace(key, expression=f"m.key{place}") for place, key in enumerate(queries[0].order))
+    order = Order(keys, "m.row_id", position.backward)
+    merged = f"SELECT * FROM ({' UNION ALL '.join(branches)}) AS m ORDER BY {order.sql()} LIMIT {queries[0].count + 1}"
+    return Statement(_whole_page(merged, queries[0], visibility, hasher, binder), binder.values)
+
+
+def _matched(
+    query: SearchQuery, visibility: Visibility, heavy: Heavy, position: Position, binder: Binder
+) -> tuple[str, _Road]:
+    """SELECT of the rows of a page of one type, in its order, with the values that order them."""
     road = _merged_postings(query, visibility, position, binder) or _choose_road(query, visibility, binder, heavy)
     order = Order(road.keys, road.row_id, position.backward)
     values = ", ".join([f"({key.expression})::text" for key in road.keys])
+    keys = "".join([f", {key.expression} AS key{place}" for place, key in enumerate(road.keys)])
     where = [*road.conditions, _walk_condition(order, position, binder)]
-    matched = f"""
+    sql = f"""
         SELECT r.resource_type, r.id, r.version, r.last_updated, r.patient, r.body, r.row_id, ARRAY[{values}]::text[] AS sort,
-            r.tokens, r.self_token
+            r.tokens, r.self_token{keys}
         FROM {road.source}
         WHERE {all_of(where)}
         ORDER BY {order.sql()} LIMIT {query.count + 1}
     """
+    return sql, road
+
+
+def _whole_page(matched: str, query: SearchQuery, visibility: Visibility, hasher: TokenHasher, binder: Binder) -> str:
+    """The rows of `matched`, with what they include."""
     columns = "resource_type, id, version, last_updated, patient, body, row_id"
     if not query.includes:
-        sql = f"SELECT 'match' AS mode, {columns}, sort FROM ({matched}) AS matched"
-        return Statement(sql, binder.values, road.chosen)
-    sql = f"""
+        return f"SELECT 'match' AS mode, {columns}, sort FROM ({matched}) AS matched"
+    return f"""
         WITH RECURSIVE matched AS MATERIALIZED ({matched}),
         page AS MATERIALIZED (SELECT * FROM matched LIMIT {query.count}),
         {reached_sql(query.includes, visibility, hasher, binder)},
@@ -107,7 +136,6 @@ def compile_page(
         FROM included JOIN resource r ON r.tenant = $1 AND r.resource_type = included.resource_type
             AND r.row_id = included.row_id
     """
-    return Statement(sql, binder.values, road.chosen)
 
 
 def compile_count(

@@ -14,6 +14,9 @@ from bhr_api.search.parameters import Parameter, parameters_of
 from bhr_api.store.sql import Binder, all_of, any_of
 
 KeyType = Literal["timestamptz", "text", "numeric"]
+Pick = Literal["min", "max"]
+
+_OF_PATIENT = "(^|/)Patient/[^/]+(/_history/[^/]+)?$"
 
 _MISSING = {"timestamptz": "'-infinity'", "text": "''", "numeric": "'-Infinity'"}
 
@@ -34,6 +37,7 @@ class SortKey:
 
 
 LAST_UPDATED = SortKey("_lastUpdated", False, "r.last_updated", "timestamptz")
+LAST_CHANGED = replace(LAST_UPDATED, descending=True)
 NEWEST_DATED = SortKey("date", True, "r.date_start", "timestamptz")
 
 
@@ -54,17 +58,22 @@ def _key(resource_type: str, text: str, base_url: str) -> SortKey:
         return replace(LAST_UPDATED, descending=descending)
     served = parameters_of(resource_type)
     parameter = served.get(code)
+    only_patients = parameter is not None and parameter.is_patient and bool(parameter.made_of)
     if parameter is not None and parameter.made_of:
         parameter = served[parameter.made_of[0]]
     if parameter is None:
         raise UnsupportedParameterError("_sort", f"{resource_type} has no search parameter {code!r} to sort by")
     if parameter.is_main_date:
         return replace(NEWEST_DATED, code=code, descending=descending)
-    expression, type = _value(parameter, "max" if descending else "min", base_url)
+    pick: Pick = "max" if descending else "min"
+    expression, type = _value(parameter, pick, base_url)
+    if only_patients:
+        # `patient` leaves out what `subject` may be besides.
+        expression = _in_body(parameter, pick, base_url, f"value ~ '{_OF_PATIENT}'")
     return SortKey(code, descending, f"coalesce(({expression}), {_MISSING[type]}::{type})", type)
 
 
-def _value(parameter: Parameter, pick: str, base_url: str) -> tuple[str, KeyType]:
+def _value(parameter: Parameter, pick: Pick, base_url: str) -> tuple[str, KeyType]:
     match parameter.type:
         case "date":
             return _indexed("date_index", "date_start", parameter, pick), "timestamptz"
@@ -80,14 +89,14 @@ def _value(parameter: Parameter, pick: str, base_url: str) -> tuple[str, KeyType
             )
 
 
-def _indexed(table: str, column: str, parameter: Parameter, pick: str, more: str = "") -> str:
+def _indexed(table: str, column: str, parameter: Parameter, pick: Pick, more: str = "") -> str:
     return (
         f"SELECT {pick}(i.{column}) FROM {table} i WHERE i.tenant = $1 AND i.row_id = r.row_id"
         f" AND i.parameter = {parameter.number} {more}"
     )
 
 
-def _in_body(parameter: Parameter, pick: str, base_url: str) -> str:
+def _in_body(parameter: Parameter, pick: Pick, base_url: str, only: str = "value IS NOT NULL") -> str:
     """The index holds hashes only, so the order of codes is read from the stored JSON of the rows that match."""
     values = body_values(parameter, CODES, "r")
     if values is None:
@@ -96,7 +105,9 @@ def _in_body(parameter: Parameter, pick: str, base_url: str) -> str:
     if parameter.type == "reference":
         base = "'" + f"{base_url}/".replace("'", "''") + "'"
         value = f"CASE WHEN starts_with(value, {base}) THEN substr(value, length({base}) + 1) ELSE value END"
-    return f'SELECT {pick}(({value}) COLLATE "C") FROM ({values}) AS found WHERE value IS NOT NULL'
+        # A version of a resource is found as the resource is.
+        value = f"regexp_replace({value}, '/_history/[^/]+$', '')"
+    return f'SELECT {pick}(({value}) COLLATE "C") FROM ({values}) AS found WHERE {only}'
 
 
 @dataclass(frozen=True, slots=True)

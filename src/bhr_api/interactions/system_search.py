@@ -1,0 +1,57 @@
+"""search of the whole server, or of several types by `_type` (FHIR R4, http.html#search).
+
+"The parameters that can be used are those common to all types": a parameter must be one of each type that is searched.
+"""
+
+from bhr_api.errors import ForbiddenError, InvalidParameterError, UnsupportedParameterError
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
+from bhr_api.interactions.context import Context
+from bhr_api.interactions.read import require
+from bhr_api.interactions.requests import SERVER_WRITTEN, Request
+from bhr_api.interactions.results import Result
+from bhr_api.interactions.search import answer
+from bhr_api.interactions.terminologies import search_context
+from bhr_api.search.order import LAST_CHANGED
+from bhr_api.search.query import SearchQuery, parse_query
+
+
+async def search_system(context: Context, request: Request) -> Result:
+    """A searchset of the matches of every type that is asked for and that the caller may search."""
+    types = _types(context, request)
+    now = context.now()
+    others = [(name, value) for name, value in request.parameters if name != "_type"]
+    queries = [parse_query(name, others, await search_context(context, others, now)) for name in types]
+    _take_one_order(queries)
+    asked = [(name, value) for name, value in request.parameters if name == "_type" and value]
+    queries[0].applied[:0] = asked
+    return await answer(context, request, queries, "", now)
+
+
+def _types(context: Context, request: Request) -> list[str]:
+    named = [
+        name for parameter, value in request.parameters if parameter == "_type" for name in value.split(",") if name
+    ]
+    for name in named:
+        if name not in RESOURCE_TYPE_NUMBERS:
+            raise InvalidParameterError("_type", name, "it is a list of R4 resource types, joined by commas")
+        if name in SERVER_WRITTEN:
+            raise UnsupportedParameterError("_type", f"{name} is searched by itself: GET {name}?...")
+        require(context, "s", name, "search")
+    types = list(dict.fromkeys(named)) or [
+        name for name in RESOURCE_TYPES if name not in SERVER_WRITTEN and context.caller.may("s", name)
+    ]
+    if not types:
+        raise ForbiddenError("The token has no scope to search any type.")
+    return types
+
+
+def _take_one_order(queries: list[SearchQuery]) -> None:
+    """All types are walked by the same keys: as asked, or what changed last first."""
+    if not all(query.sort for query in queries):
+        for query in queries:
+            query.sort = (LAST_CHANGED,)
+    kinds = {tuple((key.code, key.type, key.descending) for key in query.order) for query in queries}
+    if len(kinds) > 1:
+        raise UnsupportedParameterError(
+            "_sort", "the values of this parameter are of another kind in each of the types"
+        )

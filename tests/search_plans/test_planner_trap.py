@@ -43,7 +43,9 @@ def statement(planned: PlannedRecord, resource_type: str, parameters: str) -> St
             HIDDEN, "Observation", f"patient={PATIENT}&category={SURVEY}&status=final&_sort=-date", id="record"
         ),
         pytest.param(HIDDEN, "Observation", f"code={PHQ9}&status=final&category={SURVEY}&_sort=-date", id="postings"),
-        pytest.param(HIDDEN, "Observation", f"category={SURVEY}&status=final&{MARCH}", id="month"),
+        pytest.param(
+            HIDDEN, "Observation", f"category={SURVEY}&status=final&value-quantity:missing=false&{MARCH}", id="month"
+        ),
         pytest.param(APART, "Observation", f"code={PHQ9}&value-quantity=ge5&_sort=-date", id="number"),
     ],
 )

@@ -312,6 +312,7 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     for number, bundle in enumerate(generate(1)):
         (files / f"{number}.json").write_bytes(json_text.dumps(bundle))
     (directory / "keys.json").write_text(jwks_of(ECKey.generate_key("P-384", {"kid": "k2"})))
+    (directory / "changed.ndjson").write_text('{"resourceType":"Patient","id":"sample-0001"}')
 
     def run(*arguments: str) -> str:
         ran = CliRunner().invoke(app, [*arguments, "--database-url", dsn])
@@ -332,6 +333,7 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     run("clients", "rotate", client_id, "--jwks", str(directory / "keys.json"))
     run("clients", "disable", client_id)
     run("token", "--scope", "system/*.rs", "--tenant", "north")
+    run("import", str(directory / "changed.ndjson"), "--tenant", "north", "--errors", str(directory / "refused.ndjson"))
     code = run("erase", "--tenant", "north", "--patient", "sample-0001").rsplit(maxsplit=1)[-1]
     run("erase", "--tenant", "north", "--patient", "sample-0001", "--confirm", code)
     run("verify-audit")

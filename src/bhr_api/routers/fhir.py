@@ -25,6 +25,7 @@ from bhr_api.interactions.profile_checks import ProfileChecks
 from bhr_api.interactions.requests import Request, parse_parameters, parse_request, refuse_too_many
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.tenants import TenantRegistry
+from bhr_api.routers.binaries import binary_of, is_raw_read, is_raw_write, raw_content
 from bhr_api.routers.error_handler import refusal_of
 from bhr_api.routers.requests import (
     Headers,
@@ -122,7 +123,9 @@ class FHIRApplication:
         exchange.interaction, exchange.resource_type = request.interaction, request.resource_type
         parameters = dict(request.parameters)
         prefers = headers.prefers()
-        require_json_answer(headers, parameters.get("_format"))
+        is_raw = is_raw_read(request, headers, parameters.get("_format"))
+        if not is_raw:
+            require_json_answer(headers, parameters.get("_format"))
         words = await self.tenants.words(caller.tenant)
         context = Context(
             database=self.database,
@@ -150,8 +153,11 @@ class FHIRApplication:
             body = written_body(result, prefers.get("return"), may_read=may_read)
             if body is None and result.status == 204:
                 response_headers = [pair for pair in response_headers if pair[0] != b"last-modified"]
+        if is_raw and result.status == 200:
+            body, own_headers = raw_content(result)
+            response_headers += own_headers
         status = 200 if result.status == 204 and body is not None else result.status
-        if body is not None and parameters.get("_pretty") == "true":
+        if body is not None and not is_raw and parameters.get("_pretty") == "true":
             body = pretty(body)
         await send_response(send, status, response_headers, body, headers, head=method == "HEAD")
         return status
@@ -169,9 +175,10 @@ class FHIRApplication:
         is_operation = request.interaction == "operation" and request.is_post and headers.announces_body()
         if request.interaction not in _WITH_BODY and not is_search and not is_operation:
             return
+        is_raw = is_raw_write(request, headers)
         if request.interaction in ("patch", "conditional-patch"):
             request.content_type = require_patch_body(headers)
-        else:
+        elif not is_raw:
             (require_form_body if is_search else require_json_body)(headers)
         limit = self.limits.bundle_bytes if request.interaction == "transaction" else self.limits.body_bytes
         try:
@@ -183,7 +190,7 @@ class FHIRApplication:
             request.parameters = [*request.parameters, *parse_parameters(body.decode("latin-1"))]
             refuse_too_many(len(request.parameters))
         else:
-            request.body = body
+            request.body = binary_of(request, headers, body) if is_raw else body
 
     async def _answer_metadata(
         self, send: Send, headers: Headers, query: str, request_id: str, exchange: _Exchange, *, head: bool

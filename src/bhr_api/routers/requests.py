@@ -70,14 +70,21 @@ def require_json_answer(headers: Headers, format: str | None) -> None:
         if format.split(";")[0].strip().replace(" ", "+") not in {*_JSON_TYPES, "json"}:
             raise NotAcceptableError(f"The format {format[:60]!r} is not offered; this server speaks {FHIR_JSON}.")
         return
+    if not takes_json(headers):
+        accept = headers.get(b"accept") or ""
+        raise NotAcceptableError(f"Accept: {accept[:100]!r} takes no JSON; this server speaks {FHIR_JSON}.")
+
+
+def takes_json(headers: Headers) -> bool:
+    """Whether Accept takes FHIR's JSON by any of its names (RFC 9110 §12.5.1)."""
     accept = headers.get(b"accept")
     if not accept:
-        return
+        return True
     for part in accept.split(","):
         media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
         if media_type in _ANY_JSON and not any(_is_zero(parameter) for parameter in parameters):
-            return
-    raise NotAcceptableError(f"Accept: {accept[:100]!r} takes no JSON; this server speaks {FHIR_JSON}.")
+            return True
+    return False
 
 
 def _is_zero(parameter: str) -> bool:

@@ -68,7 +68,8 @@ async def send_response(
     """Send a FHIR response, compressed when the client takes it and it is worth it."""
     headers = [_CACHE, *headers]
     if body is not None:
-        headers.append(_CONTENT_TYPE)
+        if not any(name == b"content-type" for name, _ in headers):
+            headers.append(_CONTENT_TYPE)
         if len(body) > _GZIP_FROM and request is not None and "gzip" in (request.get(b"accept-encoding") or ""):
             body = _gzip(body)
             headers += [(b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]

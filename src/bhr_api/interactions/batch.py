@@ -1,12 +1,13 @@
 """batch: each entry for itself, with its own answer (FHIR R4, http.html#transaction)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from bhr_api.errors import InvalidResourceError, MalformedRequestError, RefusalError
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
+from bhr_api.fhir.links import references_in
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.bundle_entries import LARGE_BYTES, outcome_result, parse_entry, response_bundle, shown
 from bhr_api.interactions.context import Context
@@ -39,7 +40,9 @@ async def _off_the_loop(work: Callable[[_Sent], _Made], sent: _Sent, body: bytes
 async def batch(context: Context, bundle: Resource) -> Result:
     """Carry out each entry of `bundle`; a refused one answers with its outcome and does not touch the others."""
     _check_shell(bundle)
-    results = [await _perform(context, position, entry) for position, entry in enumerate(bundle.get("entry", ()))]
+    entries = bundle.get("entry", ())
+    temporary = _temporary_identities(entries)
+    results = [await _perform(context, position, entry, temporary) for position, entry in enumerate(entries)]
     return response_bundle("batch-response", context.base_url, results)
 
 
@@ -57,12 +60,30 @@ def _check_shell(bundle: Resource) -> None:
         raise InvalidResourceError(errors)
 
 
-async def _perform(context: Context, position: int, entry: Resource) -> Result:
+def _temporary_identities(entries: Sequence[Resource]) -> frozenset[str]:
+    """The identities that entries have inside the bundle alone (bundle.html#bundle-unique)."""
+    urls = (entry.get("fullUrl") for entry in entries)
+    return frozenset(url for url in urls if isinstance(url, str) and url.startswith("urn:"))
+
+
+async def _perform(context: Context, position: int, entry: Resource, temporary: frozenset[str]) -> Result:
     try:
         request = parse_entry(position, entry).request
         if request.resource is not None:
+            _require_independent(position, entry, temporary)
             request.body = json_text.dumps(request.resource)
         result = await perform(context, request)
         return shown(context, result) if request.interaction in WRITES else result
     except RefusalError as error:
         return outcome_result(error.status, error.outcome)
+
+
+def _require_independent(position: int, entry: Resource, temporary: frozenset[str]) -> None:
+    """http.html#brules: no entry of a batch depends on another; what it would refer to is stored nowhere."""
+    for literal in references_in(entry["resource"]):
+        if literal in temporary and literal != entry.get("fullUrl"):
+            place = f"Bundle.entry[{position}]"
+            raise MalformedRequestError(
+                f"{place} refers to another entry of the batch, {literal[:80]}; such entries belong into a transaction.",
+                expression=f"{place}.resource",
+            )

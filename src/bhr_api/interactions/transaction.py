@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from bhr_api.errors import InvalidResourceError, Issue, MalformedRequestError, RefusalError
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
+from bhr_api.fhir.links import references_in
 from bhr_api.fhir.profiles.walk import Entries
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.bundle_entries import LARGE_BYTES, Entry, parse_entries, response_bundle, shown
@@ -24,6 +25,7 @@ from bhr_api.interactions.requests import Parameters, parse_parameters
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.update import conditional_change, require_same_id
 from bhr_api.interactions.write import Change, apply, new_id, notes_on, of_write
+from bhr_api.store import versions
 from bhr_api.store.database import Connection
 
 _LETTERS = {
@@ -156,9 +158,10 @@ async def _plan(
             plan = await _plan_one(context, connection, entry, created)
         found.append(plan)
         if plan.change is not None:
-            identities.add(entry, plan.change.resource_type, plan.change.id)
+            version = 1 if plan.change.kind == "create" else None
+            identities.add(entry, plan.change.resource_type, plan.change.id, version)
         elif plan.existing is not None:
-            identities.add(entry, entry.request.resource_type, plan.existing.id)
+            identities.add(entry, entry.request.resource_type, plan.existing.id, plan.existing.version)
     return found
 
 
@@ -204,7 +207,7 @@ async def _plan_create(
     # Two entries with the same condition are about one resource: the second finds what the first creates.
     known = created.get((request.resource_type, criteria))
     if known is not None:
-        return _Planned(entry, existing=Match(known, 0))
+        return _Planned(entry, existing=Match(known, 1))
     match = await find(context, connection, request.resource_type, parse_parameters(criteria))
     if match is None:
         created[request.resource_type, criteria] = change.id
@@ -224,8 +227,32 @@ async def _resolve_references(
             for literal in conditional_references(change.resource):
                 if literal not in identities:
                     identities.learn(literal, await _find_referenced(context, connection, literal))
+    identities.learn_versions(await _versions(context, connection, planned, identities))
+    for plan in planned:
+        change = plan.change
+        if change is None or change.resource is None:
+            continue
         rewrite(change.resource, identities, plan.entry.full_url)
         change.body = json_text.dumps(change.resource)
+
+
+async def _versions(
+    context: Context, connection: Connection, planned: Sequence[_Planned], identities: Identities
+) -> dict[str, int]:
+    """The versions that the updated resources come to, if any reference in the bundle names a version of an entry."""
+    changes = [plan.change for plan in planned if plan.change is not None]
+    if not any(
+        identities.versioned(literal, plan.entry.full_url)
+        for plan in planned
+        if plan.change is not None and plan.change.resource is not None
+        for literal in references_in(plan.change.resource)
+    ):
+        return {}
+    keys = [change.key for change in changes if change.kind != "create"]
+    buried = await versions.tombstones(connection, context.tenant, keys)
+    current = await versions.lock(connection, context.tenant, keys)
+    past = {key: row.version for rows in (buried, current) for key, row in rows.items()}
+    return {str(change): past.get(change.key, 0) + 1 for change in changes if change.kind in ("update", "patch")}
 
 
 async def _find_referenced(context: Context, connection: Connection, literal: str) -> str:

@@ -7,9 +7,9 @@ import pytest
 
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
-from bhr_api.interactions import erasing
+from bhr_api.interactions import erasing, erasure_survey
 from bhr_api.interactions.context import Context
-from bhr_api.interactions.erasing import Survey
+from bhr_api.interactions.erasure_survey import Survey
 from bhr_api.interactions.mentions import plain, references_in
 from bhr_api.interactions.write import Change, apply
 from tests.fixtures.record import Record, open_record
@@ -53,7 +53,7 @@ def silent(_percent: float, _text: str) -> None:
 
 
 def surveyed(record: Record, context: Context) -> Survey:
-    return record.run(erasing.survey(context, "p1", silent))
+    return record.run(erasure_survey.survey(context, "p1", silent))
 
 
 def mentioned(record: Record, context: Context) -> list[tuple[str, bool, int, list[str]]]:

@@ -10,9 +10,10 @@ import pytest
 from bhr_api.errors import ConflictError, PreconditionFailedError
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
-from bhr_api.interactions import erasing
+from bhr_api.interactions import erasing, erasure_survey
 from bhr_api.interactions.context import Context
-from bhr_api.interactions.erasing import Certificate, Survey
+from bhr_api.interactions.erasing import Certificate
+from bhr_api.interactions.erasure_survey import Survey
 from bhr_api.interactions.write import Change, apply
 from bhr_api.store import erasure
 from tests.fixtures.database import TestServer
@@ -71,7 +72,7 @@ async def erase(context: Context, found: Survey) -> Certificate:
 
 
 def surveyed(record: Record, context: Context) -> Survey:
-    return record.run(erasing.survey(context, "p1", silent))
+    return record.run(erasure_survey.survey(context, "p1", silent))
 
 
 def ids_of(record: Record, context: Context, table: str = "resource") -> set[str]:
@@ -202,7 +203,7 @@ def test_writers_of_all_records_and_an_erasure_come_to_an_end(record: Record, co
     async def work() -> bool:
         writes = [asyncio.create_task(write(turn)) for turn in range(5)]
         try:
-            found = await erasing.survey(context, "p1", silent)
+            found = await erasure_survey.survey(context, "p1", silent)
             await erase(context, found)
         except PreconditionFailedError:
             return False

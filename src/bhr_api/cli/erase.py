@@ -12,9 +12,10 @@ from bhr_api.cli.databases import database_of, opened, tenant_called
 from bhr_api.cli.operator import operator_context
 from bhr_api.cli.options import DatabaseUrl, DataDir, PublicUrl, settings_of
 from bhr_api.cli.progress import progress_bar
-from bhr_api.interactions import erasing
+from bhr_api.interactions import erasing, erasure_survey
 from bhr_api.interactions.context import Context
-from bhr_api.interactions.erasing import Certificate, Mention, Survey
+from bhr_api.interactions.erasing import Certificate
+from bhr_api.interactions.erasure_survey import Mention, Survey
 from bhr_api.settings import Settings
 
 _Item = TypeVar("_Item")
@@ -52,9 +53,9 @@ async def _carried_out(dsn: str, settings: Settings, tenant: str, patient: str, 
             number = (await tenant_called(connection, tenant)).tenant
         context = await operator_context(database, number, settings.base_url)
         with progress_bar("Looking", 100) as report:
-            survey = await erasing.survey(context, patient, report)
+            survey = await erasure_survey.survey(context, patient, report)
         if confirm is None or survey.is_empty:
-            await erasing.record_survey(context, patient)
+            await erasure_survey.record_survey(context, patient)
             return [*_told(survey, tenant, patient), *_next_step(survey, tenant, patient)]
         return _certified(await _erased(context, patient, survey, confirm))
 

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs
@@ -22,81 +22,13 @@ from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.samples import generate
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.store.audit_seal import seal
-from tests.cli.conftest import CommandLine, Outcome
+from tests.cli.conftest import CommandLine
+from tests.cli.erasures import Erase, Rows, code_of, erase_on, holding, record_rows, rows_of
 from tests.fixtures.database import on_database
 from tests.fixtures.server import ClientWith, RunningServer
 
 Resource = dict[str, Any]
-Rows = Mapping[str, list[dict[str, Any]]]
 PERSON = "sample-0002"
-TABLES = """
-    SELECT c.relname::text FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-        AND a.attname = 'tenant' ORDER BY 1
-"""
-
-
-def rows_of(dsn: str, tenant: str) -> Rows:
-    """Every row of every table that belongs to the tenant."""
-
-    async def read(connection: asyncpg.Connection) -> Rows:
-        number = await connection.fetchval("SELECT tenant FROM tenant WHERE name = $1", tenant)
-        found = {}
-        for table in [row[0] for row in await connection.fetch(TABLES)]:
-            rows = await connection.fetch(f"SELECT * FROM {table} t WHERE tenant = $1 ORDER BY t::text", number)
-            found[table] = [dict(row) for row in rows]
-        return found
-
-    return on_database(dsn, read)
-
-
-def record_rows(rows: Rows) -> dict[str, list[dict[str, Any]]]:
-    """The rows of the record itself: not what was asked of it, and by whom."""
-    return {
-        name: found
-        for name, found in rows.items()
-        if not name.startswith(("audit_", "oauth_")) and name not in ("tenant", "heavy_token", "lock_stripe")
-    }
-
-
-def holding(rows: Rows, word: str) -> set[tuple[str, str]]:
-    """The tables and columns whose text holds `word`."""
-    return {
-        (table, column)
-        for table, found in rows.items()
-        for row in found
-        for column, value in row.items()
-        if word in (value.decode() if isinstance(value, bytes) and column == "body" else str(value))
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Erase:
-    """`bhr-api erase` in one tenant."""
-
-    bhr_api: CommandLine
-    tenant: str
-
-    def run(self, patient: str, *more: str) -> Outcome:
-        return self.bhr_api.run("erase", "--tenant", self.tenant, "--patient", patient, *more)
-
-    def __call__(self, patient: str, *more: str) -> str:
-        outcome = self.run(patient, *more)
-        assert outcome.exit_code == 0, outcome.stderr
-        return outcome.stdout
-
-    def refusal(self, patient: str, *more: str) -> str:
-        return self.bhr_api.refusal("erase", "--tenant", self.tenant, "--patient", patient, *more)
-
-
-def erase_on(server: RunningServer, tenant: str) -> Erase:
-    return Erase(CommandLine(("--database-url", server.dsn, "--public-url", server.url)), tenant)
-
-
-def code_of(told: str) -> str:
-    """The code that a dry run printed."""
-    (code,) = re.findall(r"--confirm ([0-9a-f]{12})$", told, re.MULTILINE)
-    return str(code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +119,7 @@ def test_a_dry_run_tells_how_much_there_is_of_each_type(story: Story) -> None:
 
 
 def test_no_word_of_the_person_is_left_but_in_the_audit(story: Story) -> None:
+    assert ("string_index", "value") in {place for word in story.words for place in holding(story.before, word)}
     for word in story.words:
         assert holding(record_rows(story.before), word), f"{word} was never there"
         assert {table for table, _ in holding(story.after, word)} <= {"audit_event"}, word

@@ -26,6 +26,8 @@ ALL = 18_000
 # Dearer than they ought to be.
 FROM_MANY_PATIENTS = 30_000
 """A chain from patients of whom there are few, but each with many resources."""
+COMBINED = 36_000
+"""A union of two parameters, of which a bitmap is made with all entries of the type."""
 STEP_BY_STEP = 16_000
 """A hierarchy of which each step looks through all places."""
 LIVE = 26_000
@@ -57,6 +59,7 @@ KINDS = (
     ),
     _search("patient's own token", "Observation", f"code={PHQ9}", RECORD, "patient"),
     _search("compartment", f"Patient/{PATIENT}/Condition", "", SHORT),
+    _search("compartment by several parameters", f"Patient/{PATIENT}/Observation", "", ALL),
     # token
     _search("ordered code", "Observation", f"code={PHQ9}&_sort=-date", PAGE),
     _search("ordered code, newest created", "Observation", f"code={PHQ9}", PAGE),
@@ -80,6 +83,17 @@ KINDS = (
         "class:below=http://terminology.hl7.org/CodeSystem/v3-ActCode|_ActEncounterCode",
         SHORT,
     ),
+    _search(
+        "not in a value set", "Encounter", "class:not-in=http://terminology.hl7.org/ValueSet/v3-ActEncounterCode", SHORT
+    ),
+    _search(
+        "identifier of a type",
+        "Patient",
+        "identifier:of-type=http://terminology.hl7.org/CodeSystem/v2-0203|MR|V0000003",
+        PAGE,
+    ),
+    _search("profile", "Observation", "_profile=http://example.org/nothing", PAGE),
+    _search("tag", "Observation", "_tag=nothing", PAGE),
     # string
     _search("name prefix", "Patient", "name=So", RECORD),
     _search("name exact", "Patient", "family:exact=Nobody", PAGE),
@@ -98,6 +112,7 @@ KINDS = (
     _search("quantity and code", "Observation", f"code={PHQ9}&value-quantity=ge25", SHORT),
     _search("composite", "Observation", f"code-value-quantity={PHQ9}$ge25", SHORT),
     _search("composite of components", "Observation", f"component-code-value-quantity={PHQ9}$ge25", PAGE),
+    _search("combined composite", "Observation", f"combo-code-value-quantity={PHQ9}$ge25", COMBINED),
     # reference, uri
     _search("performer", "Observation", "performer=Practitioner/sample-team-03-clinician", SHORT),
     _search("encounter", "Observation", "encounter=Encounter/volume-encounter-00000100", PAGE),
@@ -119,6 +134,7 @@ KINDS = (
     _search("list", "Patient", "_list=list-3", PAGE),
     _search("hierarchy of places", "Encounter", "location:below=Location/sample-clinic", STEP_BY_STEP),
     _search("hierarchy of organizations", "Encounter", "service-provider:below=Organization/sample-agency", RECORD),
+    _search("above a place", "Encounter", "location:above=Location/place-100", SHORT),
     # includes
     _search("include", "CarePlan", f"patient={PATIENT}&_include=CarePlan:goal", PAGE),
     _search("include of everybody", "Observation", f"code={PHQ9}&_include=Observation:subject", RECORD),
@@ -127,6 +143,12 @@ KINDS = (
         "include on and on",
         "CarePlan",
         f"patient={PATIENT}&_include=CarePlan:goal&_include:iterate=Goal:addresses",
+        RECORD,
+    ),
+    _search(
+        "everything that refers",
+        "Encounter",
+        "_id=volume-encounter-00000100&_revinclude=Observation:*&_include=*",
         RECORD,
     ),
     # sorts and counts

@@ -100,6 +100,11 @@ def test_a_dry_run_changes_nothing(story: Story) -> None:
     assert story.after_dry_run["oauth_access_token"] == story.before["oauth_access_token"]
 
 
+def test_a_dry_run_is_in_the_audit(story: Story) -> None:
+    (event,) = [row for row in story.after_dry_run["audit_event"] if row["interaction"] == "erase-dry-run"]
+    assert (event["client_id"], event["patients"], event["query"]) == ("command-line", [story.token], None)
+
+
 def own(story: Story, table: str) -> list[dict[str, Any]]:
     return [row for row in story.before[table] if row["patient"] == story.token]
 
@@ -310,6 +315,22 @@ def test_a_patients_token_ends_with_the_record(stored: httpx.Client, erase: Eras
     erase("p1", "--confirm", code_of(erase("p1")))
     # Neither was used before, so that no worker remembers them.
     assert (bound.get("Patient/p10").status_code, signed_in.get("Patient/p10").status_code) == (401, 401)
+
+
+def test_a_user_of_the_machine_need_not_have_a_name(
+    stored: httpx.Client, erase: Erase, monkeypatch: pytest.MonkeyPatch, server: RunningServer, tenant: str
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    erase("p1", "--confirm", code_of(erase("p1")))
+    (event,) = [row for row in rows_of(server.dsn, tenant)["audit_event"] if row["interaction"] == "erase"]
+    assert event["query"].startswith("operator=unknown&resources=2&versions=2&")
+
+
+def test_an_unknown_tenant_is_refused(server: RunningServer) -> None:
+    assert erase_on(server, "none").refusal("p1").startswith("There is no tenant 'none'")
 
 
 def test_an_id_that_can_be_none_is_refused(erase: Erase) -> None:

@@ -14,7 +14,7 @@ from tests.reliability.calls import BOUND_SECONDS, caller
 from tests.reliability.conftest import OwnServerWith
 from tests.reliability.locked_table import locked
 from tests.reliability.processes import OwnServer
-from tests.reliability.samples import Resource, entry, new_name, observation, patient, transaction
+from tests.reliability.samples import SYSTEM, Resource, entry, new_name, observation, patient, transaction
 
 pytestmark = pytest.mark.xdist_group("reliability")
 
@@ -23,6 +23,8 @@ POOL = 10
 LOAD_SECONDS = 5.0
 RECOVERY_SECONDS = 5.0
 RECORD = "reliability-patient"
+JSON_PATCH = {"Content-Type": "application/json-patch+json"}
+AMENDED = [{"op": "replace", "path": "/status", "value": "amended"}]
 
 
 def record() -> Resource:
@@ -42,6 +44,10 @@ MIXED: list[tuple[Ask, set[int]]] = [
     (lambda http: http.post("Observation", json=observation(1, subject={"reference": f"Patient/{RECORD}"})), {201}),
     (lambda http: http.post("", json=record()), {200, 409}),
     (lambda http: http.post("", json=transaction([entry("POST", "Patient", patient(new_name()))] * 1)), {200}),
+    (lambda http: http.get(f"Observation?subject:Patient.identifier={SYSTEM}|{RECORD}&_sort=-_lastUpdated"), {200}),
+    (lambda http: http.get(f"Patient?_has:Observation:subject:status=final&_id={RECORD}"), {200}),
+    (lambda http: http.get(f"Patient/{RECORD}/$everything?_count=50"), {200}),
+    (lambda http: http.patch(f"Observation/{RECORD}-{random.randrange(20)}", json=AMENDED, headers=JSON_PATCH), {200}),
 ]
 
 

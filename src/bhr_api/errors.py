@@ -8,6 +8,7 @@ of a refusal; `routers/error_handler.py` alone sends it.
     │   ├── InvalidJsonError           │   ├── UnknownTypeError        ├── NotAcceptableError 406
     │   ├── InvalidParameterError      │   └── UnknownVersionError     ├── ConflictError 409
     │   └── UnsupportedParameterError  ├── GoneError 410               ├── PreconditionFailedError 412
+    │       └── UnsupportedModifierError
     ├── UnauthenticatedError 401       ├── TooLargeError 413           │   ├── VersionConflictError
     ├── ForbiddenError 403             │                               │   └── MultipleMatchesError
     ├── AddressTooLongError 414        ├── UnsupportedMediaTypeError 415
@@ -87,12 +88,16 @@ class InvalidParameterError(MalformedRequestError):
 
 
 class UnsupportedParameterError(MalformedRequestError):
-    """A parameter or modifier that this server does not know for the type (R4 search.html#errors)."""
+    """A parameter that this server does not know for the type (R4 search.html#errors)."""
 
     code = "not-supported"
 
     def __init__(self, parameter: str, reason: str) -> None:
         super().__init__(f"Search parameter {parameter!r}: {reason}.", expression=f"http.{parameter}")
+
+
+class UnsupportedModifierError(UnsupportedParameterError):
+    """A modifier or named query that this server does not know; no leniency passes over it (R4 search.html#modifiers)."""
 
 
 class UnauthenticatedError(RefusalError):

@@ -334,10 +334,6 @@ def test_elements_cut_the_event_down(client: httpx.Client, goal: str) -> None:
         "site=here",
         "agent.name=Jo",
         "patient.name=Jo",
-        "patient:identifier=1",
-        "date:missing=true",
-        "action:in=x",
-        "entity:Nonsense=1",
         "_include=AuditEvent:patient",
         "_sort=agent",
         "_sort=date,-date",
@@ -351,6 +347,15 @@ def test_what_is_not_served_is_refused_unless_the_client_is_lenient(
     assert (response.status_code, response.json()["issue"][0]["code"]) == (400, "not-supported")
     lenient = client.get(f"/AuditEvent?{query}&entity=Goal/{goal}", headers={"Prefer": "handling=lenient"})
     assert [entry["search"]["mode"] for entry in lenient.json()["entry"]] == ["match", "match", "outcome"]
+
+
+@pytest.mark.parametrize("query", ["patient:identifier=1", "date:missing=true", "action:in=x", "entity:Nonsense=1"])
+@pytest.mark.parametrize("handling", ["strict", "lenient"])
+def test_a_modifier_that_is_not_served_is_refused_also_to_the_lenient(
+    client: httpx.Client, query: str, handling: str
+) -> None:
+    response = client.get(f"/AuditEvent?{query}", headers={"Prefer": f"handling={handling}"})
+    assert (response.status_code, response.json()["issue"][0]["code"]) == (400, "not-supported")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import InvalidParameterError, UnsupportedModifierError, UnsupportedParameterError
 from bhr_api.fhir.dates import BEGINNING
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.fhir.references import ID, LocalReference, parse_local
@@ -73,7 +73,7 @@ def _reason(code: str, modifier: str) -> str:
 
 def _refuse_modifier(asked: Asked, *allowed: str) -> None:
     if asked.modifier is not None and asked.modifier not in allowed:
-        raise UnsupportedParameterError(
+        raise UnsupportedModifierError(
             f"{asked.code}:{asked.modifier}", f"the modifier :{asked.modifier} is not served for this parameter"
         )
 

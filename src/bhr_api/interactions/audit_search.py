@@ -20,7 +20,7 @@ from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
 from bhr_api.search.cursor import Position
 from bhr_api.search.meaning import SearchContext
-from bhr_api.search.query import SearchQuery, parse_query
+from bhr_api.search.query import SearchQuery, is_passed_over, parse_query
 from bhr_api.store import audit_reading
 from bhr_api.store.audit import AuditEvent
 from bhr_api.store.audit_reading import Place
@@ -93,8 +93,8 @@ def _parse(context: Context, request: Request, now: datetime) -> SearchQuery:
             continue
         try:
             condition_of(name, value, context, now, Binder())
-        except UnsupportedParameterError:
-            if not context.lenient:
+        except UnsupportedParameterError as error:
+            if not is_passed_over(error, lenient=context.lenient):
                 raise
             query.ignored.append(name)
         else:

@@ -22,6 +22,15 @@ _READING = ("read", "vread", "history-instance", "history-type", "search-type")
 _ON_SYSTEM = ("transaction", "batch", "search-system", "history-system")
 _WRITING = ("create", "update", "patch", "delete")
 
+# http.html#transactional-integrity: what becomes of a resource between a write and a read.
+_INTEGRITY = (
+    "A write is stored whole or refused whole: elements that are not known and values that are not of their type are refused,"
+    " never dropped. What was sent is what is read, but for id, meta.versionId and meta.lastUpdated, and for links within a"
+    " transaction, which become those of the resources that it made. A transaction is done whole or not at all, and others see"
+    " it so. Every change makes a version; If-Match guards an update, a patch or a deletion against what changed meanwhile."
+    " Patches are held against the same rules as updates. References need not lead to a resource that is here."
+)
+
 
 def capability_statement(
     base_url: str, issuer: str, operations: Operations[Context], profiles: Mapping[str, Sequence[str]]
@@ -48,6 +57,7 @@ def capability_statement(
         "rest": [
             {
                 "mode": "server",
+                "documentation": _INTEGRITY,
                 "security": _security(issuer),
                 "resource": [_resource(name, operations, profiles.get(name, ())) for name in RESOURCE_TYPES],
                 "interaction": [{"code": code} for code in _ON_SYSTEM],

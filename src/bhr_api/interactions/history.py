@@ -70,9 +70,13 @@ def _require_scope(context: Context, request: Request) -> None:
 
 def _parse(request: Request, *, lenient: bool) -> _Asked:
     asked = _Asked()
+    named: set[str] = set()
     for name, value in request.parameters:
         if not value or name in ("_format", "_pretty"):
             continue
+        if name in named:
+            raise InvalidParameterError(name, value, "a parameter of a history appears once")
+        named.add(name)
         try:
             match name:
                 case "_count":

@@ -9,7 +9,7 @@ from bhr_api.interactions.delete import conditional_delete, delete
 from bhr_api.interactions.history import history
 from bhr_api.interactions.patch import conditional_patch, patch
 from bhr_api.interactions.preconditions import is_not_modified
-from bhr_api.interactions.read import read, require, vread
+from bhr_api.interactions.read import part_asked, read, require, vread
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result, of_version
 from bhr_api.interactions.search import search
@@ -20,6 +20,14 @@ Interaction = Callable[[Context, Request], Awaitable[Result]]
 
 
 async def _read(context: Context, request: Request) -> Result:
+    part = part_asked(request)
+    result = await _read_whole(context, request)
+    if result.body is not None:
+        result.body = part(result.body)
+    return result
+
+
+async def _read_whole(context: Context, request: Request) -> Result:
     if request.resource_type == "AuditEvent":
         require(context, "r", request.resource_type, "read")
         return await read_audit_event(context, request.id)
@@ -32,7 +40,11 @@ async def _read(context: Context, request: Request) -> Result:
 
 
 async def _vread(context: Context, request: Request) -> Result:
-    return of_version(await vread(context, request.resource_type, request.id, request.version_id))
+    part = part_asked(request)
+    result = of_version(await vread(context, request.resource_type, request.id, request.version_id))
+    assert result.body is not None
+    result.body = part(result.body)
+    return result
 
 
 async def _operate(context: Context, request: Request) -> Result:

@@ -7,11 +7,16 @@ from bhr_api.interactions.requests import Request
 from bhr_api.store.versions import StoredVersion
 
 
+def is_named(tag: str, if_none_match: str) -> bool:
+    """Whether the entity tag is among those of If-None-Match, compared weakly (RFC 9110 §13.1.2)."""
+    tags = {sent.strip().removeprefix("W/").strip('"') for sent in if_none_match.split(",")}
+    return "*" in tags or tag in tags
+
+
 def is_not_modified(request: Request, found: StoredVersion) -> bool:
     """Whether the client has this version already. RFC 9110 §13.1.3: If-None-Match, where given, decides alone."""
     if request.if_none_match is not None:
-        tags = {tag.strip().removeprefix("W/").strip('"') for tag in request.if_none_match.split(",")}
-        return "*" in tags or str(found.version) in tags
+        return is_named(str(found.version), request.if_none_match)
     if request.if_modified_since is not None:
         try:
             since = parsedate_to_datetime(request.if_modified_since)

@@ -1,9 +1,12 @@
 """read and vread (FHIR R4, http.html#read and #vread)."""
 
-from bhr_api.errors import ForbiddenError, GoneError, NotFoundError, UnknownVersionError
+from collections.abc import Callable
+
+from bhr_api.errors import ForbiddenError, GoneError, InvalidParameterError, NotFoundError, UnknownVersionError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
+from bhr_api.fhir.subset import subset
 from bhr_api.interactions.context import Context
-from bhr_api.interactions.requests import SERVER_WRITTEN
+from bhr_api.interactions.requests import SERVER_WRITTEN, Request
 from bhr_api.store import versions
 from bhr_api.store.versions import StoredVersion
 
@@ -17,6 +20,21 @@ def require(context: Context, letter: str, resource_type: str, interaction: str)
             f"The token has no scope for {interaction} on {resource_type}; it needs one with {letter!r},"
             f" such as system/{resource_type}.{letter}."
         )
+
+
+def part_asked(request: Request) -> Callable[[bytes], bytes]:
+    """What `_summary` and `_elements` leave of a resource (search.html#summary); all of it where neither is asked for.
+
+    Raises InvalidParameterError for a summary that is none, or none of a single resource.
+    """
+    asked = {name: value for name, value in request.parameters if name in ("_summary", "_elements") and value}
+    summary = asked.get("_summary", "false")
+    if summary not in ("true", "text", "data", "false"):
+        raise InvalidParameterError("_summary", summary, "of one resource it is one of true, text, data, false")
+    elements = [name for name in asked.get("_elements", "").split(",") if name]
+    if not elements and summary == "false":
+        return lambda body: body
+    return lambda body: subset(body, summary=summary, elements=elements)
 
 
 def not_found(resource_type: str, id: str) -> NotFoundError:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bhr_api.errors import ForbiddenError, RefusalError, UnsupportedParameterError
+from bhr_api.errors import ForbiddenError, RefusalError
 from bhr_api.fhir import json_text
 from bhr_api.fhir.canonical import CANONICAL_BASE
 from bhr_api.fhir.definitions import Resource
@@ -29,7 +29,7 @@ from bhr_api.search.compiler import Road, Statement, compile_count, compile_page
 from bhr_api.search.criteria import Criterion
 from bhr_api.search.cursor import Position
 from bhr_api.search.meaning import SearchContext
-from bhr_api.search.query import SearchQuery, parse_query
+from bhr_api.search.query import SearchQuery, is_passed_over, parse_query
 
 _PLACEHOLDER = re.compile(r"\$([0-9]+)::(\w+(?:\[\])?)")
 _UNASKED = frozenset({"_format", "_pretty"})
@@ -101,8 +101,7 @@ def _refusals(asked: Sequence[_Asked], error: RefusalError, *, lenient: bool) ->
         yield _refused(None, error)
     for one in asked:
         if one.refusal is not None:
-            is_ignored = lenient and isinstance(one.refusal, UnsupportedParameterError)
-            yield _ignored(one) if is_ignored else _refused(one.name, one.refusal)
+            yield _ignored(one) if is_passed_over(one.refusal, lenient=lenient) else _refused(one.name, one.refusal)
 
 
 def _refused(name: str | None, error: RefusalError) -> Resource:

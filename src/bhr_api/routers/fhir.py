@@ -7,6 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 
 import structlog
 
@@ -21,6 +22,7 @@ from bhr_api.interactions.context import Context, Origin
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.perform import WRITES, perform
+from bhr_api.interactions.preconditions import is_named
 from bhr_api.interactions.profile_checks import ProfileChecks
 from bhr_api.interactions.requests import Request, parse_parameters, parse_request, refuse_too_many
 from bhr_api.interactions.results import Result
@@ -86,7 +88,7 @@ class FHIRApplication:
     definitions: DefinitionsRegistry
     profiles: ProfileChecks
     observe: Callable[[str, str, int, float], None]
-    made_statement: tuple[str, bytes] | None = None
+    made_statement: tuple[str, bytes, str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
@@ -199,21 +201,25 @@ class FHIRApplication:
         exchange.interaction = "capabilities"
         parameters = dict(parse_parameters(query))
         require_json_answer(headers, parameters.get("_format"))
-        body = await self._statement()
+        body, tag = await self._statement()
+        response_headers = [(b"access-control-allow-origin", b"*"), (b"x-request-id", request_id.encode())]
+        response_headers.append((b"etag", f'W/"{tag}"'.encode()))
+        if is_named(tag, headers.get(b"if-none-match") or ""):
+            await send_response(send, 304, response_headers, None, headers, head=head)
+            return 304
         if parameters.get("_pretty") == "true":
             body = pretty(body)
-        response_headers = [(b"access-control-allow-origin", b"*"), (b"x-request-id", request_id.encode())]
         await send_response(send, 200, response_headers, body, headers, head=head)
         return 200
 
-    async def _statement(self) -> bytes:
-        """The CapabilityStatement, made anew when the loaded packages change."""
+    async def _statement(self) -> tuple[bytes, str]:
+        """The CapabilityStatement and its entity tag, made anew when the loaded packages change."""
         generation = await self.definitions.generation()
         if self.made_statement is None or self.made_statement[0] != generation:
             profiles = {name: await self.definitions.supported_profiles(name) for name in RESOURCE_TYPES}
             statement = capability_statement(self.base_url, self.issuer, self.operations, profiles)
-            self.made_statement = (generation, statement)
-        return self.made_statement[1]
+            self.made_statement = (generation, statement, sha256(statement).hexdigest()[:16])
+        return self.made_statement[1:]
 
     async def _record_refusal(
         self, exchange: _Exchange, error: RefusalError, request_id: str, source: str | None

@@ -16,6 +16,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 FHIR_JSON = "application/fhir+json"
 _JSON_TYPES = frozenset({FHIR_JSON, "application/json", "text/json", "application/json+fhir"})
 _ANY_JSON = frozenset({*_JSON_TYPES, "*/*", "application/*", "text/*"})
+_VERSIONS = frozenset({"4.0", "4.0.1"})
 _FORM = "application/x-www-form-urlencoded"
 _PROCESS = secrets.token_hex(6)
 _NUMBERS = itertools.count(1)
@@ -69,10 +70,12 @@ def require_json_answer(headers: Headers, format: str | None) -> None:
     if format is not None:
         if format.split(";")[0].strip().replace(" ", "+") not in {*_JSON_TYPES, "json"}:
             raise NotAcceptableError(f"The format {format[:60]!r} is not offered; this server speaks {FHIR_JSON}.")
+        if any(_is_of_another_version(parameter) for parameter in format.lower().split(";")):
+            raise NotAcceptableError(f"The format {format[:60]!r} is of another version; this server speaks FHIR R4.")
         return
     if not takes_json(headers):
         accept = headers.get(b"accept") or ""
-        raise NotAcceptableError(f"Accept: {accept[:100]!r} takes no JSON; this server speaks {FHIR_JSON}.")
+        raise NotAcceptableError(f"Accept: {accept[:100]!r} takes no JSON of FHIR R4; this server speaks {FHIR_JSON}.")
 
 
 def takes_json(headers: Headers) -> bool:
@@ -82,9 +85,16 @@ def takes_json(headers: Headers) -> bool:
         return True
     for part in accept.split(","):
         media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        if media_type in _ANY_JSON and not any(_is_zero(parameter) for parameter in parameters):
+        is_refused = any(_is_zero(parameter) or _is_of_another_version(parameter) for parameter in parameters)
+        if media_type in _ANY_JSON and not is_refused:
             return True
     return False
+
+
+def _is_of_another_version(parameter: str) -> bool:
+    """http.html#version-parameter: `fhirVersion` names the major and minor version that is spoken."""
+    name, _, value = (piece.strip().strip('"') for piece in parameter.partition("="))
+    return name == "fhirversion" and value not in _VERSIONS
 
 
 def _is_zero(parameter: str) -> bool:
@@ -113,6 +123,8 @@ def _require_type(headers: Headers, taken: frozenset[str], proper: str) -> None:
     if media_type.lower() not in taken:
         raise UnsupportedMediaTypeError(f"Content-Type {sent[:100]!r} is not taken here; send {proper}.")
     for parameter in parameters:
+        if _is_of_another_version(parameter.lower()):
+            raise UnsupportedMediaTypeError(f"{parameter[:40]!r} is another version; this server speaks FHIR R4, 4.0.")
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaTypeError(f"The charset {value[:40]!r} is not taken; FHIR's JSON is UTF-8.")

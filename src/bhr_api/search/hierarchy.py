@@ -6,7 +6,7 @@ Organization, Encounter and the like. Each step on the way is under the caller's
 
 from dataclasses import dataclass
 
-from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import InvalidParameterError, UnsupportedModifierError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.search.criteria import Criterion, either
 from bhr_api.search.joins import reference_key, refers
@@ -52,7 +52,7 @@ def _roots(
     found = reference.asked_targets(parameter, None, value, hasher, base_url)
     roots = [(name, token) for name, token in found if name and parent_of(name) is not None]
     if not any(parent_of(name) for name in parameter.targets):
-        raise UnsupportedParameterError(
+        raise UnsupportedModifierError(
             f"{parameter.code}:{modifier}", f"nothing that {parameter.code} refers to is in a hierarchy of its type"
         )
     if not roots:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import InvalidParameterError, UnsupportedModifierError, UnsupportedParameterError
 from bhr_api.fhir.terminology.terminology import BUILT_IN, Terminology
 from bhr_api.search import hierarchy, in_text, near
 from bhr_api.search.chain import Chains, Hops
@@ -60,7 +60,7 @@ def criterion_of(resource_type: str, name: str, value: str, context: SearchConte
     special = _special(resource_type, code, value, context)
     if special is not None:
         if colon:
-            raise UnsupportedParameterError(name, f"{code} has no modifiers")
+            raise UnsupportedModifierError(name, f"{code} has no modifiers")
         return special
     return _plain(resource_type, code, modifier if colon else None, value, context)
 
@@ -68,7 +68,8 @@ def criterion_of(resource_type: str, name: str, value: str, context: SearchConte
 def _special(resource_type: str, code: str, value: str, context: SearchContext) -> Criterion | None:
     """Parameters that are of no type: R4's search.html#all and special parameters."""
     if code in NOT_SERVED and (code, value) != ("_contained", "false"):
-        raise UnsupportedParameterError(code, NOT_SERVED[code])
+        refusal = UnsupportedModifierError if code == "_query" else UnsupportedParameterError
+        raise refusal(code, NOT_SERVED[code])
     match code:
         case "_contained" if value == "false":
             return EVERYTHING
@@ -129,7 +130,7 @@ def _refuse_unknown_modifier(parameter: Parameter, modifier: str) -> None:
     else:
         known = modifier in _MODIFIERS.get(parameter.type, frozenset())
     if not known:
-        raise UnsupportedParameterError(
+        raise UnsupportedModifierError(
             f"{parameter.code}:{modifier}", f":{modifier} is no modifier of a {parameter.type} parameter"
         )
 

@@ -97,6 +97,7 @@ NOT_SERVED: Mapping[str, str] = {
     "_contained": "resources are found as they are stored; search the one that contains",
     "_containedType": "resources are found as they are stored; search the one that contains",
 }
+_MEDIA_TYPES = "http://hl7.org/fhir/ValueSet/mimetypes"
 # Served, but not by values that the index holds.
 _OF_THE_WHOLE = frozenset({"_content", "_filter", "_list", "_text"})
 
@@ -226,6 +227,13 @@ def implied_systems(resource_type: str, code: str) -> frozenset[str]:
     ]
     codes = [value_set_codes(binding) or () for binding in bindings if binding is not None]
     return frozenset(system for found in codes for system, _ in found)
+
+
+@cache
+def is_of_media_types(resource_type: str, code: str) -> bool:
+    """Whether the values of a parameter are media types (search.html#mimetype)."""
+    defined = {**SEARCH_PARAMETERS[resource_type], **PROJECT_PARAMETERS.get(resource_type, {})}
+    return any(element.binding == _MEDIA_TYPES for element in _elements(resource_type, defined[code].expression))
 
 
 def _elements(resource_type: str, expression: str) -> list[ElementDefinition]:

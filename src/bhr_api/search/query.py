@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bhr_api.errors import InvalidParameterError, MalformedRequestError, UnsupportedParameterError
+from bhr_api.errors import (
+    InvalidParameterError,
+    MalformedRequestError,
+    RefusalError,
+    UnsupportedModifierError,
+    UnsupportedParameterError,
+)
 from bhr_api.search.criteria import Criterion, conjuncts
 from bhr_api.search.include import Include, parse_include
 from bhr_api.search.meaning import SearchContext, criterion_of
@@ -76,11 +82,19 @@ def parse_query(resource_type: str, parameters: Sequence[tuple[str, str]], conte
             continue
         try:
             _take(query, name, value, context)
-        except UnsupportedParameterError:
-            if not context.lenient:
+        except UnsupportedParameterError as error:
+            if not is_passed_over(error, lenient=context.lenient):
                 raise
             query.ignored.append(name)
     return query
+
+
+def is_passed_over(error: RefusalError, *, lenient: bool) -> bool:
+    """Whether the parameter is left out of the search and named, instead of refused.
+
+    search.html#modifiers, #query: a server SHALL reject a modifier or named query that it does not support.
+    """
+    return lenient and isinstance(error, UnsupportedParameterError) and not isinstance(error, UnsupportedModifierError)
 
 
 def _refuse_too_many(parameters: Sequence[tuple[str, str]]) -> None:

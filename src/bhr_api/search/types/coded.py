@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from bhr_api.errors import InvalidParameterError, TooCostlyError
 from bhr_api.fhir.terminology.errors import CannotExpandError, UnknownValueSetError
 from bhr_api.fhir.terminology.terminology import Terminology
+from bhr_api.search.body_values import InBody
 from bhr_api.search.criteria import NOTHING, AnyToken, Criterion, either
 from bhr_api.search.escapes import escaped, split_pipes, unescape
-from bhr_api.search.parameters import Parameter, implied_systems
+from bhr_api.search.parameters import Parameter, implied_systems, is_of_media_types
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import token
+from bhr_api.store.sql import Binder
 
 MODIFIERS = frozenset({"in", "above", "below"})
 
@@ -43,6 +45,8 @@ def _match_one(
 ) -> Criterion:
     if modifier == "in":
         return _in_value_set(parameter, unescape(value), hasher, terminology)
+    if modifier == "below" and "|" not in value and is_of_media_types(parameter.resource_type, parameter.code):
+        return _below_media_type(parameter, unescape(value))
     system, code = [*split_pipes(value), ""][:2]
     if not system or not code:
         raise InvalidParameterError(f"{parameter.code}:{modifier}", value, "it is system|code")
@@ -57,6 +61,17 @@ def _in_value_set(parameter: Parameter, value_set: str, hasher: TokenHasher, ter
         return token.match(parameter, [f"{escaped(system)}|" for system in systems], hasher)
     entries = terminology.expand(value_set, allow_abstract=True).entries
     return _one_of(parameter, [(entry.system, entry.code) for entry in entries], hasher)
+
+
+def _below_media_type(parameter: Parameter, wanted: str) -> Criterion:
+    """search.html#mimetype: `text` finds text/xml, and `text/xml` that with any parameters. Letter case means nothing."""
+
+    def where(binder: Binder) -> str:
+        whole, place = "lower(b.value)", binder.bind(wanted.strip().lower(), "text")
+        base = f"btrim(split_part({whole}, ';', 1))"
+        return f"({whole} = {place} OR {base} = {place} OR split_part({base}, '/', 1) = {place})"
+
+    return InBody(parameter, {}, where)
 
 
 def _one_of(parameter: Parameter, codes: Iterable[tuple[str, str]], hasher: TokenHasher) -> Criterion:

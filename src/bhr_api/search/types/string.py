@@ -5,7 +5,7 @@ Case and accents are folded; punctuation is kept. A HumanName or Address matches
 
 from collections.abc import Iterator
 
-from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import InvalidParameterError, UnsupportedModifierError
 from bhr_api.search import phonetic
 from bhr_api.search.criteria import AnyToken, Both, Criterion, InIndex, either
 from bhr_api.search.entry import IndexEntry
@@ -56,7 +56,7 @@ def match(parameter: Parameter, modifier: str | None, values: list[str], hasher:
     wanted = [unescape(value) for value in values]
     if parameter.code == PHONETIC:
         if modifier is not None:
-            raise UnsupportedParameterError(f"{PHONETIC}:{modifier}", "words are compared by their sound only")
+            raise UnsupportedModifierError(f"{PHONETIC}:{modifier}", "words are compared by their sound only")
         return either([_sounding(parameter, text, hasher) for text in wanted])
     if modifier == "exact":
         return AnyToken(tuple(hasher.exact(parameter.resource_type, parameter.code, text) for text in wanted))

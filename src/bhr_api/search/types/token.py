@@ -7,7 +7,7 @@ merge, so it is not done (docs/search.md).
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bhr_api.errors import InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import InvalidParameterError, UnsupportedModifierError
 from bhr_api.search.body_values import TEXTS, InBody, has_body_values
 from bhr_api.search.criteria import EVERYTHING, AnyToken, Criterion, either
 from bhr_api.search.entry import IndexEntry
@@ -110,7 +110,7 @@ def match_by(parameter: Parameter, modifier: str | None, values: list[str], hash
 def _of_text(parameter: Parameter, text: str) -> Criterion:
     """:text: the text or display begins so, as in a string search."""
     if not has_body_values(parameter, TEXTS):
-        raise UnsupportedParameterError(f"{parameter.code}:text", "the values of this parameter have no text")
+        raise UnsupportedModifierError(f"{parameter.code}:text", "the values of this parameter have no text")
     return InBody(
         parameter,
         TEXTS,

@@ -1,6 +1,6 @@
 """uri parameters: whole URIs, compared exactly, or by whole segments of their paths (FHIR R4, search.html#uri)."""
 
-from bhr_api.errors import UnsupportedParameterError
+from bhr_api.errors import UnsupportedModifierError
 from bhr_api.search.body_values import InBody, has_body_values
 from bhr_api.search.criteria import AnyToken, Criterion, either
 from bhr_api.search.entry import IndexEntry
@@ -31,7 +31,11 @@ def match(parameter: Parameter, modifier: str | None, values: list[str], hasher:
         return either([_below(parameter, uri) for uri in wanted])
     if modifier == "above":
         wanted = [above for uri in wanted for above in _above(uri)]
-    return AnyToken(tuple(hasher.code(parameter.resource_type, parameter.code, uri) for uri in wanted))
+    tokens = [hasher.code(parameter.resource_type, parameter.code, uri) for uri in wanted]
+    if parameter.code == "url":
+        # search.html#uri: a canonical resource is found by url|version, as a reference to it would name it.
+        tokens += [hasher.url(uri) for uri in wanted if "|" in uri]
+    return AnyToken(tuple(tokens))
 
 
 def _above(uri: str) -> list[str]:
@@ -47,7 +51,7 @@ def _above(uri: str) -> list[str]:
 def _below(parameter: Parameter, uri: str) -> Criterion:
     """What lies under the path, and, of a canonical, its versions."""
     if not has_body_values(parameter, {}):
-        raise UnsupportedParameterError(
+        raise UnsupportedModifierError(
             f"{parameter.code}:below", "the values of this parameter are held as hashes only"
         )
     head = uri.rstrip("/") if "://" in uri else uri

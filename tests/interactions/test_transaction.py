@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 Entry = dict[str, Any]
 UUID = "urn:uuid:0b7a2a1c-5b1f-4d5c-8f1b-0c6f5a1f6a01"
@@ -140,3 +141,49 @@ def test_who_may_not_read_is_shown_nothing(client: httpx.Client, client_with: Ca
     assert "resource" not in second
     assert first["response"]["location"].startswith(second["response"]["location"])
     assert (alone.status_code, alone.content) == (200, b"")
+
+
+TAG = {"system": "http://example.org/tags", "code": "lost"}
+ADDED = {"resourceType": "Parameters", "parameter": [{"name": "meta", "valueMeta": {"tag": [TAG]}}]}
+
+
+@pytest.mark.parametrize("type", ["batch", "transaction"])
+def test_entries_may_ask_for_operations(client: httpx.Client, type: str) -> None:
+    client.put("/Patient/p", json=patient(id="p"))
+    answer = post(
+        client,
+        entry("POST", "Patient/p/$meta-add", ADDED),
+        entry("POST", "Goal/$validate", goal("Patient/p")),
+        entry("POST", "Patient/p/$meta"),
+        entry("GET", "Patient/p/$meta"),
+        type=type,
+    )
+    assert answer.status_code == 200, answer.text
+    added, validated, posted, read = answer.json()["entry"]
+    assert [made["response"]["status"] for made in (added, validated, posted, read)] == ["200"] * 4
+    assert client.get("/Patient/p").json()["meta"]["tag"] == [TAG]
+    assert added["resource"]["parameter"][0]["valueMeta"]["versionId"] == "2"
+    assert validated["resource"]["resourceType"] == "OperationOutcome"
+    assert posted["resource"] == read["resource"] == added["resource"]
+
+
+def test_an_operation_of_a_transaction_that_fails_changes_nothing(client: httpx.Client) -> None:
+    client.put("/Patient/p", json=patient(id="p"))
+    answer = post(client, entry("POST", "Patient/p/$meta-add", ADDED), entry("GET", "Patient/nobody"))
+    assert answer.status_code == 404
+    assert client.get("/Patient/p").json()["meta"]["versionId"] == "1"
+
+
+def test_an_operation_changes_no_resource_that_another_entry_changes(client: httpx.Client) -> None:
+    client.put("/Patient/p", json=patient(id="p"))
+    changes = entry("PUT", "Patient/p", patient(id="p", gender="female"))
+    answer = post(client, entry("POST", "Patient/p/$meta-add", ADDED), changes)
+    assert (answer.status_code, client.get("/Patient/p").json()["meta"]["versionId"]) == (400, "1")
+
+
+@pytest.mark.parametrize("type", ["batch", "transaction"])
+def test_a_head_is_answered_without_the_resource(client: httpx.Client, type: str) -> None:
+    client.put("/Patient/p", json=patient(id="p"))
+    (answered,) = post(client, entry("HEAD", "Patient/p"), type=type).json()["entry"]
+    assert (answered["response"]["status"], answered["response"]["etag"]) == ("200", 'W/"1"')
+    assert "resource" not in answered

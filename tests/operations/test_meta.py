@@ -46,6 +46,19 @@ def test_the_meta_is_that_of_the_resource(record: httpx.Client) -> None:
     assert answer.headers["etag"] == 'W/"1"'
 
 
+def test_the_meta_of_a_version_is_that_of_the_version(record: httpx.Client) -> None:
+    record.post("/Patient/own/$meta-delete", json=sent(tag=[TAG]))
+    past = record.get("/Patient/own/_history/1/$meta")
+    assert (meta_of(past)["tag"], past.headers["etag"]) == ([TAG], 'W/"1"')
+    assert "tag" not in meta_of(record.get("/Patient/own/_history/2/$meta"))
+    assert record.get("/Patient/own/_history/3/$meta").status_code == 404
+
+
+@pytest.mark.parametrize("operation", ["$everything", "$validate", "$meta-add"])
+def test_a_version_has_no_other_operation(record: httpx.Client, operation: str) -> None:
+    assert record.post(f"/Patient/own/_history/1/{operation}", json=sent(tag=[TAG])).status_code == 404
+
+
 @pytest.mark.parametrize("operation", ["$meta", "$meta-add", "$meta-delete"])
 def test_another_patients_resource_and_none_answer_alike(
     record: httpx.Client, client_with: MakeClient, operation: str

@@ -9,7 +9,14 @@ from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.links import references_in
 from bhr_api.fhir.validation import validate
-from bhr_api.interactions.bundle_entries import LARGE_BYTES, outcome_result, parse_entry, response_bundle, shown
+from bhr_api.interactions.bundle_entries import (
+    LARGE_BYTES,
+    outcome_result,
+    parse_entry,
+    response_bundle,
+    shown,
+    without_body,
+)
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.perform import WRITES, perform
 from bhr_api.interactions.results import Result
@@ -68,11 +75,14 @@ def _temporary_identities(entries: Sequence[Resource]) -> frozenset[str]:
 
 async def _perform(context: Context, position: int, entry: Resource, temporary: frozenset[str]) -> Result:
     try:
-        request = parse_entry(position, entry).request
+        parsed = parse_entry(position, entry)
+        request = parsed.request
         if request.resource is not None:
             _require_independent(position, entry, temporary)
             request.body = json_text.dumps(request.resource)
         result = await perform(context, request)
+        if parsed.method == "HEAD":
+            return without_body(result)
         return shown(context, result) if request.interaction in WRITES else result
     except RefusalError as error:
         return outcome_result(error.status, error.outcome)

@@ -64,6 +64,14 @@ def parse_entry(position: int, entry: Any) -> Entry:
     request.resource = entry.get("resource")
     if method == "PATCH":
         take_patch(request, place)
+    if request.interaction != "operation":
+        # An operation's body is of Parameters, or none.
+        _require_resource(place, method, url, request)
+    return Entry(position, entry.get("fullUrl"), method, request)
+
+
+def _require_resource(place: str, method: str, url: str, request: Request) -> None:
+    """What is written is sent, and is of the type of its address."""
     if method in ("POST", "PUT") and not isinstance(request.resource, dict):
         raise MalformedRequestError(f"{place} has method {method} but no resource.", expression=f"{place}.resource")
     if method in ("POST", "PUT") and request.resource and request.resource.get("resourceType") != request.resource_type:
@@ -71,7 +79,12 @@ def parse_entry(position: int, entry: Any) -> Entry:
             f"{place} sends a {request.resource.get('resourceType')} to {url.split('?')[0]}.",
             expression=f"{place}.resource",
         )
-    return Entry(position, entry.get("fullUrl"), method, request)
+
+
+def without_body(result: Result) -> Result:
+    """What a HEAD is answered: all but the resource (http.html#head)."""
+    result.body = None
+    return result
 
 
 def version_of(etag: str | None) -> str | None:

@@ -44,6 +44,10 @@ class Operations(Generic[C]):
     def __init__(self, operations: Sequence[Operation[C]] = ()) -> None:
         self.all = tuple(operations)
 
+    def affects_state(self, name: str) -> bool:
+        """Whether the operation of that name changes resources."""
+        return any(operation.affects_state for operation in self.all if operation.name == name)
+
     async def perform(self, context: C, request: Request) -> Result:
         """Carry out the operation that is asked for. Raises NotFoundError, MethodNotAllowedError, and its own refusals."""
         level = "instance" if request.id else "type" if request.resource_type else "system"

@@ -50,6 +50,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+# The operations that a version has as well as its resource (resource-operation-meta.html).
+_OF_VERSIONS = frozenset({"meta"})
 _OPERATION = {"GET": "operation", "POST": "operation"}
 # What each shape of path takes; HEAD goes wherever GET goes.
 _SYSTEM = {"GET": "search-system", "POST": "transaction"}
@@ -107,9 +109,12 @@ def parse_request(method: str, path: str, query: str) -> Request:
 
 
 def _operation(method: str, parts: Sequence[str], parameters: Parameters) -> Request:
-    """operations.html#request: `$name` of the system, of a type or of an instance."""
+    """operations.html#request: `$name` of the system, of a type, of an instance or of a version."""
     *place, name = parts
     request = Request(_offered(method, _OPERATION), operation=name[1:], is_post=method == "POST", parameters=parameters)
+    if len(place) == 4 and place[2] == "_history" and request.operation in _OF_VERSIONS:
+        request.version_id = place[3]
+        place = place[:2]
     if len(place) > 2:
         raise NotFoundError(f"There is no operation at {'/'.join(parts)[:200]!r}.")
     if place:

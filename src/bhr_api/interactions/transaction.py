@@ -13,7 +13,14 @@ from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.links import references_in
 from bhr_api.fhir.profiles.walk import Entries
 from bhr_api.fhir.validation import validate
-from bhr_api.interactions.bundle_entries import LARGE_BYTES, Entry, parse_entries, response_bundle, shown
+from bhr_api.interactions.bundle_entries import (
+    LARGE_BYTES,
+    Entry,
+    parse_entries,
+    response_bundle,
+    shown,
+    without_body,
+)
 from bhr_api.interactions.bundle_references import Identities, conditional_references, rewrite
 from bhr_api.interactions.conditional import Match, criteria_of, find, in_transaction, lock_criteria
 from bhr_api.interactions.context import Context
@@ -103,7 +110,7 @@ async def _notes(context: Context, bundle: Resource, entries: Sequence[Entry]) -
     around = Entries(bundle)
     found: dict[int, list[Issue]] = {}
     for entry in entries:
-        if entry.request.resource is not None:
+        if entry.request.resource is not None and entry.request.interaction != "operation":
             with _located(entry):
                 found[entry.position] = await notes_on(context, entry.request.resource, around)
     return found
@@ -120,7 +127,7 @@ async def _carry_out(
     for plan in planned:
         if plan.change is not None:
             plan.change.notes = notes.get(plan.entry.position, plan.change.notes)
-    _require_different(changes)
+    _require_different([*map(str, changes), *_operated_on(context, entries)])
     stored = iter(await apply(context, connection, changes))
     by_position: dict[int, Result] = {}
     for plan in planned:
@@ -130,7 +137,8 @@ async def _carry_out(
     for plan in planned:
         if plan.change is None:
             with _located(plan.entry):
-                by_position[plan.entry.position] = await _read(context, plan)
+                result = await _read(context, plan)
+                by_position[plan.entry.position] = without_body(result) if plan.entry.method == "HEAD" else result
     return [by_position[entry.position] for entry in entries]
 
 
@@ -267,15 +275,23 @@ async def _find_referenced(context: Context, connection: Connection, literal: st
     return f"{resource_type}/{match.id}"
 
 
-def _require_different(changes: Sequence[Change]) -> None:
+def _operated_on(context: Context, entries: Sequence[Entry]) -> Iterator[str]:
+    """The resources that named operations change, once the writes are done."""
+    for entry in entries:
+        request = entry.request
+        if request.interaction == "operation" and request.id and context.operations.affects_state(request.operation):
+            yield f"{request.resource_type}/{request.id}"
+
+
+def _require_different(changed: Sequence[str]) -> None:
     """http.html#trules: a resource may be named by one entry only, however it is named."""
     seen: set[str] = set()
-    for change in changes:
-        if str(change) in seen:
+    for one in changed:
+        if one in seen:
             raise MalformedRequestError(
-                f"Several entries of the transaction change {change}; a transaction may change a resource once."
+                f"Several entries of the transaction change {one}; a transaction may change a resource once."
             )
-        seen.add(str(change))
+        seen.add(one)
 
 
 async def _read(context: Context, plan: _Planned) -> Result:

@@ -293,7 +293,7 @@ def _like(resource_type: str) -> Resource:
 def written(server: RunningServer, token: str) -> Iterator[list[Writer]]:
     """While this lasts, the writers are at work. Raises what befell one of them."""
     stop = threading.Event()
-    with ThreadPoolExecutor(WRITERS) as threads, server.client(token) as http:
+    with server.client(token) as http, ThreadPoolExecutor(WRITERS) as threads:
         lasting = [dict(list(LASTING.items())[n::WRITERS]) for n in range(WRITERS)]
         writers = [Writer(Told(http), stop, own) for own in lasting]
         running = [threads.submit(writer.write) for writer in writers]

@@ -44,6 +44,12 @@ SEARCHES = (
     Search("one day, everybody", "Observation", (("date", "2025-03-03"), ("_count", "20")), 5),
     Search("changed since the load", "Observation", (("_lastUpdated", "gt{loaded}"), ("_count", "50")), 5),
     Search("score at least 20", "Observation", (("code-value-quantity", f"{PHQ9}$ge20"), ("_count", "20")), 5),
+    Search("chain from a name", "Observation", (("patient.name", "So"), ("code", PHQ9), ("_count", "20")), 10),
+    Search("chain through many", "Observation", (("patient.gender", "female"), ("code", PHQ9), ("_count", "20")), 10),
+    Search(
+        "_has a code", "Patient", (("_has:Observation:patient:code", PHQ9), ("gender", "female"), ("_count", "20")), 10
+    ),
+    Search("_has a rare code", "Patient", (("_has:Observation:patient:code", _RARE), ("_count", "20")), 10),
     Search("count by code", "Observation", (("code", PHQ9), ("_summary", "count"))),
     Search("count by heavy category", "Observation", (("category", _SURVEY), ("_summary", "count"))),
 )

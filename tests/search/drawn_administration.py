@@ -26,8 +26,9 @@ def points() -> Strategy[Resource]:
     return having({"system": one(("phone", "email")), "value": one(CODES)}, use=one(("home", "work")))
 
 
-def addresses() -> Strategy[Resource]:
-    parts = having(city=one(STRINGS), line=some(one(STRINGS)), postalCode=one(CODES), use=one(("home", "work")))
+def addresses(*uses: str) -> Strategy[Resource]:
+    uses = uses or ("home", "work")
+    parts = having(city=one(STRINGS), line=some(one(STRINGS)), postalCode=one(CODES), use=one(uses))
     return parts.filter(bool)
 
 
@@ -63,7 +64,8 @@ def practitioner_roles() -> Strategy[Resource]:
 
 def organizations() -> Strategy[Resource]:
     return having(
-        {"name": one(STRINGS)}, active=st.booleans(), address=some(addresses()),
+        # An organization has no home (invariant org-2).
+        {"name": one(STRINGS)}, active=st.booleans(), address=some(addresses("work", "temp")),
         alias=some(one(STRINGS)), identifier=some(identifiers()), partOf=parents("Organization"),
         type=some(concepts()),
     )  # fmt: skip

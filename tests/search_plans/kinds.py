@@ -127,7 +127,7 @@ KINDS = (
     _search("chain by name", "Observation", "subject:Patient.name=So", SHORT),
     _search("chain by identifier", "Observation", "patient.identifier=V0000003", SHORT),
     _search("chain and code", "Observation", f"code={PHQ9}&patient.name=So", FROM_MANY_PATIENTS),
-    _search("chain over two", "Observation", "patient.general-practitioner:Practitioner.name=So", SHORT),
+    _search("chain over two", "Observation", "patient.general-practitioner:Practitioner.name=So", STEP_BY_STEP),
     _search("has a rare one", "Patient", f"_has:Observation:patient:code={RARE}", PAGE),
     _search("has a common one", "Patient", f"_has:Observation:patient:code={PHQ9}&gender=female", SHORT),
     _search("has in has", "Patient", f"_has:Encounter:patient:_has:Observation:encounter:code={RARE}", RECORD),

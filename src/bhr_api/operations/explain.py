@@ -25,11 +25,12 @@ from bhr_api.operations.explained_plan import Execution, Visit, execute
 from bhr_api.operations.explained_road import MEANINGS, UsedParameter, advice, most_work, used_parameter
 from bhr_api.operations.inputs import Inputs
 from bhr_api.search.chain import Hops
-from bhr_api.search.compiler import Road, Statement, compile_count, compile_page
+from bhr_api.search.compiler import Statement, compile_count, compile_page
 from bhr_api.search.criteria import Criterion
 from bhr_api.search.cursor import Position
 from bhr_api.search.meaning import SearchContext
 from bhr_api.search.query import SearchQuery, is_passed_over, parse_query
+from bhr_api.search.roads import Road
 
 _PLACEHOLDER = re.compile(r"\$([0-9]+)::(\w+(?:\[\])?)")
 _UNASKED = frozenset({"_format", "_pretty"})

@@ -6,10 +6,10 @@ from typing import Literal
 
 from bhr_api.operations.explained_plan import Execution
 from bhr_api.search.chain import Chained, Referred
-from bhr_api.search.compiler import Road, RoadName
 from bhr_api.search.criteria import AnyToken, Both, Criterion, Either, Heavy, Not, OfPatient
 from bhr_api.search.parameters import MAIN_DATES, parameters_of
 from bhr_api.search.query import SearchQuery
+from bhr_api.search.roads import Road, RoadName
 from bhr_api.search.types.date import OnLastUpdated, OnMainDate
 
 MEANINGS: dict[RoadName, str] = {

@@ -15,7 +15,7 @@ from bhr_api.errors import (
     UnsupportedParameterError,
 )
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
-from bhr_api.search.criteria import Criterion, Either, Heavy, conditions, conjuncts
+from bhr_api.search.criteria import Criterion, Either, Heavy, at_most_few, conditions, conjuncts
 from bhr_api.search.joins import refers, ways
 from bhr_api.search.parameters import Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
@@ -69,14 +69,17 @@ class _Hop(Criterion):
         """From many other rows it is better not to begin."""
         return self.is_narrow(heavy)
 
+    def few(self, binder: Binder, heavy: Heavy) -> str:
+        """Whether there are at most `FEW` other rows to begin from."""
+        return at_most_few(f"SELECT FROM {self._others(binder.alias(), binder, heavy)}")
+
     def _others(self, alias: str, binder: Binder, heavy: Heavy) -> str:
         """The other rows as a table to begin from; OFFSET 0 keeps the planner from beginning elsewhere."""
         where = [self._is_other(alias, binder), *conditions(self.inner, alias, binder, heavy)]
         return f"(SELECT {alias}.* FROM resource {alias} WHERE {all_of(where)} OFFSET 0) AS {alias}"
 
-    def _filters(self, alias: str, binder: Binder) -> str:
-        where = [self._is_other(alias, binder), *(criterion.sql(alias, binder) for criterion in self.inner)]
-        return all_of(where)
+    def _filters(self, alias: str, binder: Binder) -> list[str]:
+        return [criterion.sql(alias, binder) for criterion in self.inner]
 
     def _is_other(self, alias: str, binder: Binder) -> str:
         visible = self.visibility.of_type(self.other, "s", alias, binder)
@@ -90,7 +93,10 @@ class Chained(_Hop):
     def sql(self, row: str, binder: Binder) -> str:
         """From each row to what it refers to."""
         other = binder.alias()
-        filters = self._filters(other, binder)
+        # The type goes without saying, and hidden it lures nobody away from the index of self_tokens.
+        visible = self.visibility.of_type(self.other, "s", other, binder)
+        is_other = f"({other}.resource_type = {RESOURCE_TYPE_NUMBERS[self.other]}) IS TRUE"
+        filters = all_of([visible, is_other, *self._filters(other, binder)])
         return any_of(
             [
                 f"EXISTS (SELECT FROM resource {other} {way.tokens}"
@@ -119,7 +125,8 @@ class Referred(_Hop):
         """From each row to what refers to it."""
         other = binder.alias()
         refer = refers(self.parameter, other, row, self.hasher, binder, patient=self.own == "Patient")
-        return f"EXISTS (SELECT FROM resource {other} WHERE {refer} AND {self._filters(other, binder)} OFFSET 0)"
+        filters = all_of([self._is_other(other, binder), *self._filters(other, binder)])
+        return f"EXISTS (SELECT FROM resource {other} WHERE {refer} AND {filters} OFFSET 0)"
 
     def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
         """From the few other rows to what they refer to."""
@@ -131,6 +138,13 @@ class Referred(_Hop):
             f" AND {row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.own]} AND {way.reaches(row, 'w.target')}"
             for way in ways(self.parameter, [self.own], other, self.hasher, binder)
         ]
+
+
+def hops_of(criterion: Criterion) -> Sequence[Chained | Referred]:
+    """The ways to other rows that `criterion` consists of; empty where it is something else."""
+    parts = criterion.criteria if isinstance(criterion, Either) else [criterion]
+    hops = [part for part in parts if isinstance(part, Chained | Referred)]
+    return hops if len(hops) == len(parts) else []
 
 
 @dataclass(frozen=True, slots=True)

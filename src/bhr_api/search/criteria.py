@@ -13,6 +13,14 @@ from bhr_api.store.sql import Binder, all_of, any_of
 Heavy = frozenset[int]
 """Tokens of so many rows that they must not drive a statement."""
 
+FEW = 64
+"""Rows to begin from where each has to be followed to others: beyond it, walking the page's order meets a match sooner."""
+
+
+def at_most_few(select: str) -> str:
+    """The condition that `select` has at most `FEW` rows, of which no more are counted."""
+    return f"(SELECT count(*) FROM ({select} LIMIT {FEW + 1}) AS few) <= {FEW}"
+
 
 class Criterion:
     """A condition on a row of `resource`, named by its alias. One without an index is a filter only."""
@@ -62,6 +70,10 @@ class AnyToken(Criterion):
     def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
         """The rows of the tokens, which are of one type and parameter."""
         return [f"SELECT g.row_id FROM resource g WHERE g.tenant = $1 AND {self._carries('g', binder)}"]
+
+    def few(self, binder: Binder, heavy: Heavy) -> str:
+        """Whether there are at most `FEW` of these rows, as a condition that is decided once."""
+        return at_most_few(f"SELECT FROM resource g WHERE g.tenant = $1 AND {self._carries('g', binder)}")
 
     def driving_sql(self, row: str, binder: Binder, heavy: Heavy) -> str:
         """The operator by itself."""
@@ -204,6 +216,17 @@ class Both(Criterion):
 
     def _best(self, heavy: Heavy) -> Criterion:
         return best_seeded(self.criteria, heavy)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FilterOnly(Criterion):
+    """What `criterion` says, kept from driving a statement."""
+
+    criterion: Criterion
+
+    def sql(self, row: str, binder: Binder) -> str:
+        """The same filter."""
+        return self.criterion.sql(row, binder)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ work_mem = {work_mem}MB
 maintenance_work_mem = {maintenance_work_mem}MB
 dynamic_shared_memory_type = {shared_memory}
 random_page_cost = 1.1
+# A new server has no statistics until it is first analyzed, and its searches are planned without any.
+autovacuum_naptime = 10s
 track_io_timing = on
 
 # Statements and the details of errors hold personal data: neither reaches the log. Errors go to the client that

@@ -58,7 +58,7 @@ def surveyed(record: Record, context: Context) -> Survey:
 
 def mentioned(record: Record, context: Context) -> list[tuple[str, bool, int, list[str]]]:
     """The mentions, as plain values."""
-    return [(m.resource, m.is_current, m.past, list(m.reasons)) for m in surveyed(record, context).mentions]
+    return [(m.resource, m.is_current, m.past, sorted(m.reasons)) for m in surveyed(record, context).mentions]
 
 
 def attended(*patients: str) -> list[Resource]:

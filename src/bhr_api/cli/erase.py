@@ -111,7 +111,7 @@ def _listed(title: str, items: Sequence[_Item], show: Callable[[_Item], str]) ->
 def _mention(mention: Mention) -> str:
     where = ["now"] if mention.is_current else []
     where += [f"in {mention.past:,} older version{'s' * (mention.past > 1)}"] if mention.past else []
-    return f"{mention.resource}: {', '.join(mention.reasons)} ({', '.join(where)})"
+    return f"{mention.resource}: {', '.join(sorted(mention.reasons))} ({', '.join(where)})"
 
 
 def _next_step(survey: Survey, tenant: str, patient: str) -> list[str]:

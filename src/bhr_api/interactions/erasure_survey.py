@@ -42,7 +42,7 @@ class Mention:
     resource: str
     is_current: bool = False
     past: int = 0
-    reasons: dict[str, None] = field(default_factory=dict)
+    reasons: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ async def _mentions(
             mention = found.setdefault(version.key, Mention(name))
             mention.is_current |= version.is_live
             mention.past += not version.is_live
-            mention.reasons |= dict.fromkeys(reasons)
+            mention.reasons.update(reasons)
     return [found[key] for key in sorted(found)]
 
 
@@ -223,7 +223,7 @@ def _counts(holdings: Holdings, index_rows: dict[int, int]) -> dict[str, Count]:
 def _code(digest: str, holdings: Holdings, mentions: Sequence[Mention]) -> str:
     """A short word for what was found: another record, or another mention, gives another one."""
     shown = [digest, len(holdings.live), holdings.moved_in, holdings.moved_out]
-    shown += [(mention.resource, mention.is_current, mention.past, *mention.reasons) for mention in mentions]
+    shown += [(mention.resource, mention.is_current, mention.past, *sorted(mention.reasons)) for mention in mentions]
     return hashlib.sha256(repr(shown).encode()).hexdigest()[:_CODE_DIGITS]
 
 

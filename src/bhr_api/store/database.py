@@ -124,9 +124,6 @@ class Database:
                 "The request needs more work than one request may take. Narrow it, for example by patient or date."
             ) from error
         except _CONNECTION_LOST as error:
-            if isinstance(error, asyncpg.InterfaceError) and not connection.is_closed():
-                # A fault of this program's own, which trying again does not mend.
-                raise
             raise OverloadedError("The connection to the database was lost; try again shortly.") from error
         finally:
             self._busy_seconds += time.perf_counter() - started

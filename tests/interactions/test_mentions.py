@@ -127,7 +127,7 @@ IDENTIFIER, NAME = "holds an identifier of the patient", "holds the patient's na
         pytest.param(noted("Called: Oüdkerk, Ada"), [NAME], id="family-name-first"),
         pytest.param(noted("Mae West?"), [NAME], id="a-name-as-text"),
         pytest.param(noted("See Patient/p1."), [TO_PATIENT], id="in-a-sentence"),
-        pytest.param(noted(f"{BASE}/Patient/p1/_history/2 of Ada Oüdkerk"), [TO_PATIENT, NAME], id="by-url"),
+        pytest.param(noted(f"{BASE}/Patient/p1/_history/2 of Ada Oüdkerk"), [NAME, TO_PATIENT], id="by-url"),
     ],
 )
 def test_what_else_names_the_person_is_told_and_stays(

@@ -124,6 +124,9 @@ class Database:
                 "The request needs more work than one request may take. Narrow it, for example by patient or date."
             ) from error
         except _CONNECTION_LOST as error:
+            # What is lost cannot be reset for the next one; asyncpg would try, and complain of the open transaction.
+            with suppress(asyncpg.InterfaceError):
+                connection.terminate()
             raise OverloadedError("The connection to the database was lost; try again shortly.") from error
         finally:
             self._busy_seconds += time.perf_counter() - started

@@ -56,9 +56,10 @@ def _capabilities() -> dict[str, Any]:
         "headers": headers(),
         "content": content(ref(ANY_RESOURCE)),
     }
-    refused = refusals(everywhere=("NotAcceptable", "AddressTooLong", "InternalError"))
+    refused = refusals(everywhere=("BadRequest", "NotAcceptable", "AddressTooLong", "InternalError"))
     text = "Which types, interactions and search parameters are served, and where the OAuth endpoints are."
-    return _operation("capabilities", "What the server does", text, {"200": answer, **refused}) | {"security": []}
+    answers = {"200": answer, "304": {"description": "The client has this statement."}, **refused}
+    return _operation("capabilities", "What the server does", text, answers) | {"security": []}
 
 
 def _history() -> dict[str, Any]:

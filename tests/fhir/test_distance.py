@@ -2,7 +2,7 @@ import math
 from decimal import Decimal
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bhr_api.errors import InvalidParameterError
@@ -11,7 +11,6 @@ from bhr_api.fhir.distance import (
     EARTH_RADIUS_KM,
     KM_PER_UNIT,
     Position,
-    box_around,
     distance_km,
     parse_near,
 )
@@ -83,65 +82,6 @@ def test_no_detour_is_shorter(one: Position, by: Position, other: Position) -> N
 @given(positions, bearings, st.floats(0, 20_000))
 def test_what_lies_so_many_km_away_is_measured_so(start: Position, bearing: float, km: float) -> None:
     assert distance_km(start, moved(start, bearing, km)) == pytest.approx(km, abs=1e-3)
-
-
-@given(positions, positions)
-@example(Position(0, 179.9), Position(0, -179.9))
-@example(Position(5, 0), Position(5, 180))
-@example(Position(89.9, 0), Position(89.95, 180))
-@example(Position(-90, 0), Position(-90, 77))
-def test_the_box_holds_a_place_at_its_very_distance(center: Position, place: Position) -> None:
-    assert box_around(center, distance_km(center, place)).holds(place)
-
-
-@given(positions, radii, bearings, st.floats(0, 1))
-@example(Position(0, -179.5), 55.6, 3 * math.pi / 2, 1.0)
-@example(Position(60, 20), 3000, math.pi / 3, 1.0)
-@example(Position(80, 20), 1000, 1.2, 1.0)
-def test_the_box_holds_every_place_in_distance(center: Position, km: float, bearing: float, part: float) -> None:
-    place = moved(center, bearing, km * part)
-    # A move by more than half the earth comes nearer again.
-    assume(distance_km(center, place) <= km)
-    assert box_around(center, km).holds(place)
-
-
-@given(positions, radii)
-def test_the_box_is_made_of_degrees_that_exist(center: Position, km: float) -> None:
-    box = box_around(center, km)
-    assert -90 <= box.south <= box.north <= 90
-    assert all(-180 <= low <= high <= 180 for low, high in box.longitudes)
-
-
-def test_the_box_is_no_wider_than_the_circle_needs() -> None:
-    box = box_around(Position(60, 20), 100)
-    assert box.north == pytest.approx(60.8993, abs=1e-4)
-    assert box.south == pytest.approx(59.1007, abs=1e-4)
-    # asin(sin(100 / 6371.0088) / cos 60), in degrees.
-    [(west, east)] = box.longitudes
-    assert west == pytest.approx(18.20107, abs=1e-4)
-    assert east == pytest.approx(21.79893, abs=1e-4)
-
-
-@pytest.mark.parametrize("longitude", [179.9, -179.9, 180.0, -180.0])
-def test_a_box_over_the_date_line_has_two_parts(longitude: float) -> None:
-    box = box_around(Position(0, longitude), 50)
-    assert len(box.longitudes) == 2
-    assert box.holds(Position(0, 180))
-    assert box.holds(Position(0, -180))
-    assert not box.holds(Position(0, 0))
-
-
-@pytest.mark.parametrize(("latitude", "south", "north"), [(89.9, 89.4503, 90), (-89.9, -90, -89.4503)])
-def test_a_box_that_reaches_a_pole_has_all_longitudes(latitude: float, south: float, north: float) -> None:
-    box = box_around(Position(latitude, 20), 50)
-    assert box.south == pytest.approx(south, abs=1e-4)
-    assert box.north == pytest.approx(north, abs=1e-4)
-    assert box.longitudes == ((-180, 180),)
-
-
-def test_a_box_of_half_the_earth_is_all_of_it() -> None:
-    box = box_around(Position(10, 10), HALF_ROUND)
-    assert (box.south, box.north, box.longitudes) == (-90, 90, ((-180, 180),))
 
 
 @pytest.mark.parametrize(

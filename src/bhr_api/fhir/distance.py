@@ -29,9 +29,6 @@ KM_PER_UNIT = {
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _FORM = "the form is latitude|longitude|distance|units, as 42.25|-83.69|11.2|km; the last two may be left out"
 
-# Rounding must not shut a point at the very edge out of a box; 1e-7 degrees are 1 cm.
-_SLACK_DEGREES = 1e-7
-
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -49,25 +46,6 @@ class Near:
     distance_km: float
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
-    """Degrees that hold every position within a distance, and some more.
-
-    A longitude is in the box when it is in one of `longitudes`, (low, high) with low <= high; there are two where the
-    box crosses the date line.
-    """
-
-    south: float
-    north: float
-    longitudes: tuple[tuple[float, float], ...]
-
-    def holds(self, position: Position) -> bool:
-        """Whether `position` is in the box."""
-        return self.south <= position.latitude <= self.north and any(
-            low <= position.longitude <= high for low, high in self.longitudes
-        )
-
-
 def distance_km(one: Position, other: Position) -> float:
     """The great-circle distance in km, 0 to 20015.1, by the haversine formula (Sinnott 1984, Sky and Telescope 68:159)."""
     latitude, other_latitude = math.radians(one.latitude), math.radians(other.latitude)
@@ -79,36 +57,6 @@ def distance_km(one: Position, other: Position) -> float:
     )
     # Of antipodes, rounding may give a little more than 1.
     return 2 * EARTH_RADIUS_KM * math.asin(math.sqrt(min(1.0, haversine)))
-
-
-def box_around(position: Position, radius_km: float) -> Box:
-    """The box of all positions at most `radius_km` from `position`.
-
-    The meridians that touch the circle are asin(sin r / cos latitude) away, wider than r itself; a circle that reaches
-    a pole touches none of them.
-    """
-    radius = radius_km / EARTH_RADIUS_KM
-    slack = math.radians(_SLACK_DEGREES)
-    latitude = math.radians(position.latitude)
-    south, north = latitude - radius - slack, latitude + radius + slack
-    if south <= -math.pi / 2 or north >= math.pi / 2:
-        longitudes: tuple[tuple[float, float], ...] = ((-180.0, 180.0),)
-    else:
-        # The slack grows as the meridians draw together, and so does the rounding.
-        half = math.degrees(math.asin(min(1.0, math.sin(radius + slack) / math.cos(latitude)))) + _SLACK_DEGREES
-        longitudes = _longitudes(position.longitude - half, position.longitude + half)
-    return Box(max(-90.0, math.degrees(south)), min(90.0, math.degrees(north)), longitudes)
-
-
-def _longitudes(west: float, east: float) -> tuple[tuple[float, float], ...]:
-    if east - west >= 360:
-        return ((-180.0, 180.0),)
-    # 180 and -180 are one meridian: a box that only touches it holds both.
-    if west <= -180:
-        return ((-180.0, east), (west + 360, 180.0))
-    if east >= 180:
-        return ((-180.0, east - 360), (west, 180.0))
-    return ((west, east),)
 
 
 def parse_near(text: str) -> Near:

@@ -43,40 +43,25 @@ class _Patch(NamedTuple):
 
 
 async def patch(context: Context, request: Request) -> Result:
-    """Change the resource as the patch says; 200. Raises NotFoundError, VersionConflictError, InvalidResourceError."""
+    """Change the resource as the patch says; 200. Without an id in the address, the one that meets its criteria.
+
+    Raises NotFoundError, VersionConflictError, InvalidResourceError, and MultipleMatchesError (412) where several meet them.
+    """
     require_to_patch(context, request.resource_type)
     sent = _patch_in(request)
     if context.profiles is not None:
         await context.profiles.refresh()
 
     async def work(connection: Connection) -> Stored:
-        change = await patched(context, connection, request, request.id, sent)
-        return (await apply(context, connection, [change]))[0]
-
-    return of_write(await in_transaction(context, work))
-
-
-async def conditional_patch(context: Context, request: Request) -> Result:
-    """Patch the one resource that meets the criteria; 404 where none does, 412 where several do."""
-    require_to_patch(context, request.resource_type)
-    sent = _patch_in(request)
-    if context.profiles is not None:
-        await context.profiles.refresh()
-
-    async def work(connection: Connection) -> Stored:
-        change = await conditionally_patched(context, connection, request, sent)
-        return (await apply(context, connection, [change]))[0]
+        return (await apply(context, connection, [await _patched(context, connection, request, sent)]))[0]
 
     return of_write(await in_transaction(context, work))
 
 
 async def planned_patch(context: Context, connection: Connection, request: Request) -> Change:
-    """The change that a transaction's entry of either kind asks for."""
+    """The change that a transaction's entry asks for."""
     require_to_patch(context, request.resource_type)
-    sent = _patch_in(request)
-    if request.id:
-        return await patched(context, connection, request, request.id, sent)
-    return await conditionally_patched(context, connection, request, sent)
+    return await _patched(context, connection, request, _patch_in(request))
 
 
 def require_to_patch(context: Context, resource_type: str) -> None:
@@ -85,16 +70,14 @@ def require_to_patch(context: Context, resource_type: str) -> None:
     require(context, "r", resource_type, "patch")
 
 
-async def conditionally_patched(context: Context, connection: Connection, request: Request, sent: _Patch) -> Change:
-    """The change to the one resource that meets the request's criteria."""
-    match = await find(context, connection, request.resource_type, request.parameters)
-    if match is None:
-        raise NotFoundError(f"No {request.resource_type} meets the criteria, so there is nothing to patch.")
-    return await patched(context, connection, request, match.id, sent)
-
-
-async def patched(context: Context, connection: Connection, request: Request, id: str, sent: _Patch) -> Change:
-    """The change to `id`, whose row stays locked until the transaction ends."""
+async def _patched(context: Context, connection: Connection, request: Request, sent: _Patch) -> Change:
+    """The change to the resource that is meant, whose row stays locked until the transaction ends."""
+    id = request.id
+    if not id:
+        match = await find(context, connection, request.resource_type, request.parameters)
+        if match is None:
+            raise NotFoundError(f"No {request.resource_type} meets the criteria, so there is nothing to patch.")
+        id = match.id
     resource_type = request.resource_type
     key = (RESOURCE_TYPE_NUMBERS[resource_type], id)
     current = (await versions.lock(connection, context.tenant, [key])).get(key)

@@ -7,7 +7,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.create import create
 from bhr_api.interactions.delete import conditional_delete, delete
 from bhr_api.interactions.history import history
-from bhr_api.interactions.patch import conditional_patch, patch
+from bhr_api.interactions.patch import patch
 from bhr_api.interactions.preconditions import is_not_modified
 from bhr_api.interactions.read import part_asked, read, require, vread
 from bhr_api.interactions.requests import Request
@@ -67,7 +67,7 @@ _WRITING: Mapping[str, Interaction] = {
     "update": update,
     "conditional-update": conditional_update,
     "patch": patch,
-    "conditional-patch": conditional_patch,
+    "conditional-patch": patch,
     "delete": delete,
     "conditional-delete": conditional_delete,
 }

@@ -20,7 +20,9 @@ async def search_system(context: Context, request: Request) -> Result:
     types = _types(context, request)
     now = context.now()
     others = [(name, value) for name, value in request.parameters if name != "_type"]
-    queries = [parse_query(name, others, await search_context(context, others, now)) for name in types]
+    asked_in = await search_context(context, others, now)
+    # What a query may lead to is counted for each type; the terminology is that of all.
+    queries = [parse_query(name, others, asked_in.afresh()) for name in types]
     _take_one_order(queries)
     asked = [(name, value) for name, value in request.parameters if name == "_type" and value]
     queries[0].applied[:0] = asked

@@ -1,7 +1,7 @@
 """What one parameter of a search means: the criterion that its name, modifier and value spell (FHIR R4, search.html)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bhr_api.errors import InvalidParameterError, UnsupportedModifierError, UnsupportedParameterError
@@ -41,6 +41,10 @@ class SearchContext:
     terminology: Terminology = BUILT_IN
     hops: Hops = field(default_factory=Hops)
     comparisons: Comparisons = field(default_factory=Comparisons)
+
+    def afresh(self) -> "SearchContext":
+        """The same for another query, whose hops and comparisons are counted for itself."""
+        return replace(self, hops=Hops(), comparisons=Comparisons())
 
 
 def criterion_of(resource_type: str, name: str, value: str, context: SearchContext) -> Criterion:

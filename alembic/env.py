@@ -3,7 +3,9 @@
 from sqlmodel import SQLModel
 
 import bhr_api.store.audit_table
+import bhr_api.store.grants
 import bhr_api.store.oauth
+import bhr_api.store.people
 import bhr_api.store.tables  # noqa: F401  (registers the tables that autogenerate compares)
 from alembic import context
 

@@ -8,7 +8,9 @@ import pytest
 from sqlmodel import SQLModel
 
 import bhr_api.store.audit_table
+import bhr_api.store.grants
 import bhr_api.store.oauth
+import bhr_api.store.people
 import bhr_api.store.tables  # noqa: F401  (registers the tables)
 from bhr_api.store.database import engine_for
 from tests.fixtures.database import TestServer, on_database

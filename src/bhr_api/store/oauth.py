@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     Column,
     DateTime,
     Delete,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Update,
     delete,
     select,
+    text,
     tuple_,
     update,
 )
@@ -54,6 +56,8 @@ class OAuthClient(SQLModel, table=True):
     secret_hash: bytes | None = Field(default=None, sa_column=Column(LargeBinary))
     redirect_uris: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
     origins: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    is_public: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
+    software_id: str | None = Field(default=None, sa_column=Column(Text))
     created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     disabled_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
 
@@ -65,6 +69,7 @@ class OAuthAccessToken(SQLModel, table=True):
     __table_args__: ClassVar[tuple[Index, ...]] = (
         Index("oauth_access_token_by_client", "tenant", "client_id"),
         Index("oauth_access_token_by_expiry", "tenant", "expires_at"),
+        Index("oauth_access_token_by_grant", "tenant", "grant_id", postgresql_where=text("grant_id IS NOT NULL")),
     )
 
     tenant: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
@@ -76,6 +81,8 @@ class OAuthAccessToken(SQLModel, table=True):
     issued_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     revoked_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    grant_id: str | None = Field(default=None, sa_column=Column(Text(collation="C")))
+    username: str | None = Field(default=None, sa_column=Column(Text(collation="C")))
 
 
 class OAuthUsedAssertion(SQLModel, table=True):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from bhr_api.auth.opaque_strings import digest_of
+from bhr_api.opaque_strings import digest_of
 from tests.fixtures.database import on_database
 from tests.fixtures.server import EVERYTHING, ClientWith, RunningServer
 from tests.security.answers import FORM, require_proper, send_raw

@@ -7,7 +7,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import TokenMixin
 
 from bhr_api.auth.client import Client
-from bhr_api.auth.opaque_strings import mint
+from bhr_api.opaque_strings import mint
 from bhr_api.store.oauth import OAuthAccessToken
 
 # SMART App Launch 2.2, backend-services.html#issue-access-token: expires_in SHOULD NOT exceed 300.

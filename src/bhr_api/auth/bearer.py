@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bhr_api.access import Caller, parse_scopes
-from bhr_api.auth.opaque_strings import OpaqueString, parse_opaque
 from bhr_api.errors import UnauthenticatedError
+from bhr_api.opaque_strings import OpaqueString, parse_opaque
 from bhr_api.store.oauth import LOOK_UP_BEARER, TENANT_NUMBER
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from authlib.oauth2.rfc6749 import ClientMixin
 
-from bhr_api.auth.opaque_strings import digest_of
+from bhr_api.opaque_strings import digest_of
 from bhr_api.store.oauth import OAuthClient
 
 

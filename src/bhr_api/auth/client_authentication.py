@@ -14,10 +14,10 @@ from bhr_api.auth.client_assertion import (
     verify_signature,
 )
 from bhr_api.auth.jwks import VerificationKey, usable_keys
-from bhr_api.auth.opaque_strings import digest_of
 from bhr_api.auth.request_form import BasicCredentials, BearerCredentials, PostedCredentials
 from bhr_api.auth.server_transaction import FormRequest, KeySetDueError, ServerTransaction
 from bhr_api.auth.stored_tokens import find_token
+from bhr_api.opaque_strings import digest_of
 from bhr_api.store import oauth
 
 METHODS = ["private_key_jwt", "client_secret_basic", "client_secret_post"]

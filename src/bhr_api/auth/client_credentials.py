@@ -7,9 +7,9 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 
 from bhr_api.auth.access_token import BACKEND_LIFETIME, IssuedToken, issue_token
 from bhr_api.auth.client_authentication import METHODS
-from bhr_api.auth.opaque_strings import parse_opaque
 from bhr_api.auth.scopes import narrow_scope
 from bhr_api.auth.server_transaction import ServerTransaction
+from bhr_api.opaque_strings import parse_opaque
 from bhr_api.store.oauth import OAuthClient
 
 

@@ -11,8 +11,8 @@ from bhr_api.auth.access_token import issue_token
 from bhr_api.auth.audit import AuthorizationAudit, AuthorizationEvent
 from bhr_api.auth.jwks import InvalidKeySetError, check_key_set
 from bhr_api.auth.jwks_url import LOOPBACK_HOSTS, check_key_set_url
-from bhr_api.auth.opaque_strings import OpaqueString, mint, parse_opaque
 from bhr_api.auth.scopes import InvalidScopeTextError, check_registrable
+from bhr_api.opaque_strings import OpaqueString, mint, parse_opaque
 from bhr_api.store import oauth
 from bhr_api.store.oauth import OAuthClient
 

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 from bhr_api.auth.audit import AuthorizationEvent
 from bhr_api.auth.client import Client
 from bhr_api.auth.jwks_url import PublishedKeySets
-from bhr_api.auth.opaque_strings import parse_opaque
 from bhr_api.auth.request_form import Credentials, EndpointRequest
+from bhr_api.opaque_strings import parse_opaque
 from bhr_api.store import oauth
 
 

@@ -1,8 +1,8 @@
 """Finding a token that someone presents to the introspection or revocation endpoint (RFC 7662 §2.1, RFC 7009 §2.1)."""
 
 from bhr_api.auth.access_token import AccessToken
-from bhr_api.auth.opaque_strings import parse_opaque
 from bhr_api.auth.server_transaction import ServerTransaction
+from bhr_api.opaque_strings import parse_opaque
 from bhr_api.store import oauth
 
 

@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bhr_api.auth.opaque_strings import parse_opaque
 from bhr_api.auth.registration import (
     RegisteredClient,
     disable_client,
@@ -23,6 +22,7 @@ from bhr_api.cli.databases import database_of, opened, session_of
 from bhr_api.cli.operator import administration_event, keep_event
 from bhr_api.cli.options import DatabaseUrl, DataDir, TenantName, settings_of
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
+from bhr_api.opaque_strings import parse_opaque
 from bhr_api.store import oauth, tenants
 
 app = typer.Typer(help="The programs that may ask for tokens.", no_args_is_help=True)

@@ -13,7 +13,8 @@ of a refusal; `routers/error_handler.py` alone sends it.
     ├── ForbiddenError 403             │                               │   └── MultipleMatchesError
     ├── AddressTooLongError 414        ├── UnsupportedMediaTypeError 415
     ├── InvalidResourceError 422       ├── TooCostlyError 422
-    └── InternalError 500              └── OverloadedError 503
+    └── InternalError 500              ├── OverloadedError 503
+                                       └── BeingIndexedError 503
 """
 
 from collections.abc import Mapping, Sequence
@@ -252,6 +253,25 @@ class OverloadedError(RefusalError):
     def headers(self) -> Mapping[str, str]:
         """When to come back, in seconds."""
         return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class BeingIndexedError(RefusalError):
+    """The search parameter is defined, but its index is not complete yet; `percent` of it are made."""
+
+    status = 503
+    code = "transient"
+
+    def __init__(self, resource_type: str, code: str, percent: int) -> None:
+        super().__init__(
+            f"Search parameter {code!r} of {resource_type} is being indexed, {percent} % done; it answers when the index is"
+            " complete.",
+            expression=f"http.{code}",
+        )
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When to come back, in seconds."""
+        return {"Retry-After": "5"}
 
 
 class InternalError(RefusalError):

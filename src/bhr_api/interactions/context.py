@@ -10,6 +10,7 @@ from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.profile_checks import ProfileChecks
 from bhr_api.search.cursor import CursorSeal
+from bhr_api.search.served_parameters import BUILT_IN, ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
 from bhr_api.store.audit import AuditEvent, AuditTrail, append
@@ -19,13 +20,14 @@ from bhr_api.store.row_ids import RowIds
 
 @dataclass(slots=True)
 class TenantWords:
-    """What belongs to one tenant and hardly changes: its hashes, its cursors, and the tokens that are too common."""
+    """What belongs to one tenant and hardly changes: its hashes, cursors, search parameters, and tokens too common."""
 
     tenant: int
     name: str
     hasher: TokenHasher
     seal: CursorSeal
     heavy: frozenset[int] = frozenset()
+    served: ServedParameters = BUILT_IN
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ async def _index(context: Context, connection: Connection, resource_type: str, r
 
 
 def _indexed(context: Context, resource: Resource, row: IndexedRow) -> NewVersion:
-    entry = index_entry(resource, context.hasher, context.base_url)
+    entry = index_entry(resource, context.hasher, context.base_url, context.words.served.indexed)
     return NewVersion(
         resource_type=RESOURCE_TYPE_NUMBERS[resource["resourceType"]],
         id=row.id,

@@ -27,7 +27,13 @@ async def search_context(context: Context, parameters: Parameters, now: datetime
     """What the meaning of `parameters` depends on, the terminology that they name included."""
     terminology = await terminology_of(context, terminology_names(parameters))
     return SearchContext(
-        context.hasher, context.base_url, now, context.visibility, context.lenient, terminology=terminology
+        context.hasher,
+        context.base_url,
+        now,
+        context.visibility,
+        context.lenient,
+        terminology,
+        context.words.served,
     )
 
 

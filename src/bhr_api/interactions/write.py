@@ -234,7 +234,9 @@ def _new_version(
         last_updated=instant_text(now),
     )
     # A copy: when the transaction collides and is tried again, it starts from what the client sent.
-    entry = index_entry({**change.resource, "id": change.id}, context.hasher, context.base_url)
+    entry = index_entry(
+        {**change.resource, "id": change.id}, context.hasher, context.base_url, context.words.served.indexed
+    )
     return NewVersion(
         resource_type=RESOURCE_TYPE_NUMBERS[change.resource_type],
         id=change.id,

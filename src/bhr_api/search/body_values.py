@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bhr_api.fhir.definitions import SEARCH_PARAMETERS, json_names
+from bhr_api.fhir.definitions import json_names
 from bhr_api.search.criteria import Criterion
 from bhr_api.search.parameters import Parameter
-from bhr_api.search.project_parameters import PROJECT_PARAMETERS
 from bhr_api.store.sql import Binder
 
 Inner = Mapping[str, Sequence[str]]
@@ -59,9 +58,8 @@ def body_values(parameter: Parameter, inner: Inner, row: str, *, only: bool = Fa
 
 def _json_paths(parameter: Parameter, inner: Inner, *, only: bool) -> list[str] | None:
     """PostgreSQL JSON paths of a simple FHIRPath expression; lax mode walks through lists, but for the last one."""
-    defined = {**SEARCH_PARAMETERS[parameter.resource_type], **PROJECT_PARAMETERS.get(parameter.resource_type, {})}
     found: list[str] = []
-    for alternative in defined[parameter.code].expression.split("|"):
+    for alternative in parameter.expression.split("|"):
         match = _FOLLOWED.fullmatch(alternative.strip())
         if match is None:
             return None

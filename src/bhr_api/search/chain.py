@@ -17,7 +17,8 @@ from bhr_api.errors import (
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.search.criteria import Criterion, Either, Heavy, at_most_few, conditions, conjuncts
 from bhr_api.search.joins import refers, ways
-from bhr_api.search.parameters import Parameter, parameters_of
+from bhr_api.search.parameters import Parameter
+from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
 from bhr_api.store.sql import Binder, all_of, any_of
@@ -154,6 +155,7 @@ class Chains:
     visibility: Visibility
     hasher: TokenHasher
     hops: Hops
+    served: ServedParameters
     inner: InnerParser
 
     def chained(self, resource_type: str, name: str) -> Criterion:
@@ -161,7 +163,7 @@ class Chains:
         _refuse_too_deep(name)
         first, _, rest = name.partition(".")
         code, _, modifier = first.partition(":")
-        parameter = _reference(resource_type, code, name)
+        parameter = self._reference(resource_type, code, name)
         types = self._types(parameter, modifier, rest, name)
         found: list[Criterion] = []
         refused: list[RefusalError] = []
@@ -184,7 +186,7 @@ class Chains:
         source, code, rest = parts
         if source not in RESOURCE_TYPE_NUMBERS:
             raise InvalidParameterError("_has", name, f"{source!r} is no R4 resource type")
-        parameter = _reference(source, code, name)
+        parameter = self._reference(source, code, name)
         if parameter.targets and resource_type not in parameter.targets:
             raise InvalidParameterError("_has", name, f"{source}.{code} does not refer to {resource_type}")
         self._require(source, name)
@@ -207,7 +209,7 @@ class Chains:
         types = [
             target
             for target in targets
-            if target not in _APART and (following == "_has" or following in parameters_of(target))
+            if target not in _APART and (following == "_has" or self.served.has(target, following))
         ]
         if not types:
             raise UnsupportedParameterError(
@@ -217,6 +219,12 @@ class Chains:
         if not allowed:
             self._require(types[0], name)
         return allowed
+
+    def _reference(self, resource_type: str, code: str, name: str) -> Parameter:
+        parameter = self.served.find(resource_type, code)
+        if parameter is None or parameter.type != "reference":
+            raise UnsupportedParameterError(name, f"{resource_type} has no reference parameter {code!r} to follow")
+        return parameter
 
     def _require(self, resource_type: str, name: str) -> None:
         if resource_type in _APART:
@@ -230,10 +238,3 @@ def _refuse_too_deep(name: str) -> None:
         raise MalformedRequestError(
             f"A chain has at most {MAXIMUM_DEPTH} steps.", expression=f"http.{name[:100]}", code="too-costly"
         )
-
-
-def _reference(resource_type: str, code: str, name: str) -> Parameter:
-    parameter = parameters_of(resource_type).get(code)
-    if parameter is None or parameter.type != "reference":
-        raise UnsupportedParameterError(name, f"{resource_type} has no reference parameter {code!r} to follow")
-    return parameter

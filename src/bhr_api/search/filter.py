@@ -23,7 +23,8 @@ from bhr_api.search.escapes import escaped
 from bhr_api.search.filter_syntax import And, Comparison, Expression, Operator, Or, Path, Step, parse_filter
 from bhr_api.search.filter_syntax import Not as Denial
 from bhr_api.search.folding import normalised, normalised_sql
-from bhr_api.search.parameters import Parameter, parameters_of, special_parameters
+from bhr_api.search.parameters import Parameter, special_parameters
+from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import date
 from bhr_api.search.types.string import PHONETIC
@@ -91,6 +92,7 @@ class Filters:
     comparisons: Comparisons
     base_url: str
     now: datetime
+    served: ServedParameters
     matching: Callable[[Parameter, str | None, list[str]], Criterion]
     present: Callable[[Parameter], Criterion]
     special: Callable[[str, str, str], Criterion]
@@ -136,7 +138,7 @@ class Filters:
         def beyond(other: str, _rest: str) -> Criterion:
             return Both([*self._narrowed(other, first), *conjuncts(self._along(other, tuple(rest), operator, value))])
 
-        chains = Chains(self.visibility, self.hasher, self.hops, beyond)
+        chains = Chains(self.visibility, self.hasher, self.hops, self.served, beyond)
         return chains.chained(resource_type, ".".join(step.name for step in path))
 
     def _narrowed(self, other: str, step: Step) -> Iterator[Criterion]:
@@ -149,7 +151,7 @@ class Filters:
         yield from conjuncts(self._of(other, step.filter))
 
     def _at(self, resource_type: str, code: str, operator: Operator, value: str) -> Criterion:
-        parameter = parameters_of(resource_type).get(code)
+        parameter = self.served.find(resource_type, code)
         if parameter is None and code not in special_parameters(resource_type) and code != "_list":
             raise UnsupportedParameterError(code, f"{resource_type} has no such search parameter")
         allowed = _OPERATORS_OF.get(code) or (_OPERATORS[parameter.type] if parameter else ())

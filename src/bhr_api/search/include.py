@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from bhr_api.errors import InvalidParameterError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.search.joins import Way, refers, ways
-from bhr_api.search.parameters import Parameter, parameters_of
+from bhr_api.search.parameters import Parameter
+from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
 from bhr_api.store.sql import Binder
@@ -21,30 +22,26 @@ MAXIMUM_INCLUDED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Include:
-    """One `_include` or (`reverse`) `_revinclude`; `code` None is every reference parameter; `target` limits the type."""
+    """One `_include` or (`reverse`) `_revinclude` by `parameters` of type reference; `target` limits the type."""
 
     reverse: bool
     iterate: bool
     source: str
-    code: str | None
+    parameters: tuple[Parameter, ...]
     target: str | None
 
-    def parameters(self) -> list[Parameter]:
-        """The reference parameters to follow."""
-        served = parameters_of(self.source)
-        if self.code is not None:
-            return [served[self.code]]
-        return [parameter for parameter in served.values() if parameter.type == "reference"]
 
+def parse_include(name: str, modifier: str, value: str, resource_type: str, served: ServedParameters) -> Include:
+    """The include that `Source:parameter[:Target]` or `*` spells, among the parameters `served`.
 
-def parse_include(name: str, modifier: str, value: str, resource_type: str) -> Include:
-    """The include that `Source:parameter[:Target]` or `*` spells. Raises InvalidParameterError."""
+    Raises InvalidParameterError, and BeingIndexedError for a parameter that does not answer yet; `*` is those that do.
+    """
     if modifier not in ("", "iterate", "recurse"):
         raise InvalidParameterError(f"{name}:{modifier}", value, "the only modifier is :iterate")
     reverse = name == "_revinclude"
     iterate = modifier != ""
     if value == "*" and not reverse:
-        return Include(reverse, iterate, resource_type, None, None)
+        return Include(reverse, iterate, resource_type, _references(resource_type, served), None)
     parts = value.split(":")
     if not 2 <= len(parts) <= 3:
         raise InvalidParameterError(name, value, "it is Type:parameter or Type:parameter:TargetType")
@@ -52,11 +49,16 @@ def parse_include(name: str, modifier: str, value: str, resource_type: str) -> I
     for type_name in (source, target or source):
         if type_name not in RESOURCE_TYPE_NUMBERS:
             raise InvalidParameterError(name, value, f"{type_name!r} is no R4 resource type")
-    if code != "*":
-        parameter = parameters_of(source).get(code)
-        if parameter is None or parameter.type != "reference":
-            raise InvalidParameterError(name, value, f"{source} has no reference parameter {code!r}")
-    return Include(reverse, iterate, source, None if code == "*" else code, target)
+    if code == "*":
+        return Include(reverse, iterate, source, _references(source, served), target)
+    parameter = served.find(source, code)
+    if parameter is None or parameter.type != "reference":
+        raise InvalidParameterError(name, value, f"{source} has no reference parameter {code!r}")
+    return Include(reverse, iterate, source, (parameter,), target)
+
+
+def _references(resource_type: str, served: ServedParameters) -> tuple[Parameter, ...]:
+    return tuple(parameter for parameter in served.of(resource_type).values() if parameter.type == "reference")
 
 
 def reached_sql(includes: Sequence[Include], visibility: Visibility, hasher: TokenHasher, binder: Binder) -> str:
@@ -68,7 +70,7 @@ def reached_sql(includes: Sequence[Include], visibility: Visibility, hasher: Tok
     steps = [
         _Step(include, parameter, visibility, hasher, binder)
         for include in includes
-        for parameter in include.parameters()
+        for parameter in include.parameters
     ]
     direct = " UNION ALL ".join([step.from_rows("page") for step in steps])
     base = f"SELECT {_COLUMNS}, 0 AS depth FROM page t"

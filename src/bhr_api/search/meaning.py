@@ -11,7 +11,9 @@ from bhr_api.search.chain import Chains, Hops
 from bhr_api.search.criteria import EVERYTHING, AnyToken, Both, Criterion, Either, Not, WithId, Written, either
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.filter import Comparisons, Filters, terminology_of
-from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter, parameters_of
+from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter
+from bhr_api.search.served_parameters import BUILT_IN as BUILT_IN_PARAMETERS
+from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import coded, composite, date, number, quantity, reference, string, token, uri
 from bhr_api.search.visibility import Visibility
@@ -30,7 +32,8 @@ _MODIFIERS: Mapping[str, frozenset[str]] = {
 class SearchContext:
     """What the meaning of a query depends on besides its text.
 
-    `terminology` knows the value sets and code systems that the query names (`terminology_names`).
+    `terminology` knows the value sets and code systems that the query names (`terminology_names`); `served` are
+    the tenant's search parameters.
     """
 
     hasher: TokenHasher
@@ -39,6 +42,7 @@ class SearchContext:
     visibility: Visibility
     lenient: bool = False
     terminology: Terminology = BUILT_IN
+    served: ServedParameters = BUILT_IN_PARAMETERS
     hops: Hops = field(default_factory=Hops)
     comparisons: Comparisons = field(default_factory=Comparisons)
 
@@ -57,6 +61,7 @@ def criterion_of(resource_type: str, name: str, value: str, context: SearchConte
             context.visibility,
             context.hasher,
             context.hops,
+            context.served,
             lambda other, rest: criterion_of(other, rest, value, context),
         )
         return chains.has(resource_type, name) if name.startswith("_has:") else chains.chained(resource_type, name)
@@ -78,8 +83,10 @@ def _special(resource_type: str, code: str, value: str, context: SearchContext) 
         case "_contained" if value == "false":
             return EVERYTHING
         case "_list":
-            chains = Chains(context.visibility, context.hasher, context.hops, lambda _type, _rest: WithId((list_id,)))
-            list_id = _list_id(value)
+            listed = WithId((_list_id(value),))
+            chains = Chains(
+                context.visibility, context.hasher, context.hops, context.served, lambda _type, _rest: listed
+            )
             return chains.has(resource_type, "_has:List:item:_id")
         case "_filter":
             return _filters(context).criterion(resource_type, value)
@@ -100,8 +107,9 @@ def _filters(context: SearchContext) -> Filters:
         context.comparisons,
         context.base_url,
         context.now,
+        context.served,
         matching=lambda parameter, modifier, values: matching(parameter, modifier, values, context),
-        present=lambda parameter: present(parameter, context.hasher),
+        present=lambda parameter: present(parameter, context),
         special=lambda resource_type, code, value: criterion_of(resource_type, code, value, context),
     )
 
@@ -114,12 +122,12 @@ def _list_id(value: str) -> str:
 
 
 def _plain(resource_type: str, code: str, modifier: str | None, value: str, context: SearchContext) -> Criterion:
-    parameter = parameters_of(resource_type).get(code)
+    parameter = context.served.find(resource_type, code)
     if parameter is None:
         raise UnsupportedParameterError(code, f"{resource_type} has no such search parameter")
     values = split_commas(value)
     if modifier == "missing":
-        return _missing(parameter, value, context.hasher)
+        return _missing(parameter, value, context)
     if modifier is not None:
         _refuse_unknown_modifier(parameter, modifier)
     values = [one for one in values if one]
@@ -139,33 +147,34 @@ def _refuse_unknown_modifier(parameter: Parameter, modifier: str) -> None:
         )
 
 
-def _missing(parameter: Parameter, value: str, hasher: TokenHasher) -> Criterion:
+def _missing(parameter: Parameter, value: str, context: SearchContext) -> Criterion:
     """`:missing` (search.html#modifiers): true finds rows without a value."""
     if value not in ("true", "false"):
         raise InvalidParameterError(f"{parameter.code}:missing", value, "it is true or false")
-    found = present(parameter, hasher)
+    found = present(parameter, context)
     return Not(found) if value == "true" else found
 
 
-def present(parameter: Parameter, hasher: TokenHasher) -> Criterion:
+def present(parameter: Parameter, context: SearchContext) -> Criterion:
     """Rows that have a value of the parameter."""
+    hasher = context.hasher
     if parameter.code in ROW_PARAMETERS or parameter.is_mandatory:
         return EVERYTHING
     if parameter.is_patient and parameter.made_of:
         elsewhere = AnyToken((hasher.present(parameter.resource_type, parameter.code),))
         return Either([Written(lambda row, _binder: f"{row}.patient IS NOT NULL"), elsewhere])
-    served = parameters_of(parameter.resource_type)
+    served = context.served.of(parameter.resource_type)
     if parameter.made_of:
-        return either([present(served[code], hasher) for code in parameter.made_of])
+        return either([present(served[code], context) for code in parameter.made_of])
     if parameter.is_composite_of_resource:
-        return Both([present(served[part.code], hasher) for part in parameter.components])
+        return Both([present(served[part.code], context) for part in parameter.components])
     return AnyToken((hasher.present(parameter.resource_type, parameter.code),))
 
 
 def matching(parameter: Parameter, modifier: str | None, values: list[str], context: SearchContext) -> Criterion:
     """Rows that have one of `values`, still escaped, as the modifier says."""
     hasher, base_url, now = context.hasher, context.base_url, context.now
-    served = parameters_of(parameter.resource_type)
+    served = context.served.of(parameter.resource_type)
     if parameter.made_of and not parameter.is_patient:
         return _matching_parts([served[code] for code in parameter.made_of], modifier, values, context)
     if parameter.code == "_id":

@@ -10,7 +10,8 @@ from typing import Literal
 
 from bhr_api.errors import UnsupportedParameterError
 from bhr_api.search.body_values import CODES, body_values
-from bhr_api.search.parameters import Parameter, parameters_of
+from bhr_api.search.parameters import Parameter
+from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.store.sql import Binder, all_of, any_of
 
 KeyType = Literal["timestamptz", "text", "numeric"]
@@ -41,26 +42,26 @@ LAST_CHANGED = replace(LAST_UPDATED, descending=True)
 NEWEST_DATED = SortKey("date", True, "r.date_start", "timestamptz")
 
 
-def parse_sort(resource_type: str, text: str, base_url: str) -> tuple[SortKey, ...]:
-    """The keys of a `_sort` value. Raises UnsupportedParameterError for what cannot be sorted by.
+def parse_sort(resource_type: str, text: str, base_url: str, served: ServedParameters) -> tuple[SortKey, ...]:
+    """The keys of a `_sort` value, among the parameters `served`.
 
-    References to this server, whose base is `base_url`, sort the same however they are written.
+    References to this server, whose base is `base_url`, sort the same however they are written. Raises
+    UnsupportedParameterError for what cannot be sorted by.
     """
-    return tuple(_key(resource_type, part, base_url) for part in text.split(",") if part)
+    return tuple(_key(resource_type, part, base_url, served) for part in text.split(",") if part)
 
 
-def _key(resource_type: str, text: str, base_url: str) -> SortKey:
+def _key(resource_type: str, text: str, base_url: str, served: ServedParameters) -> SortKey:
     descending = text.startswith("-")
     code = text.removeprefix("-")
     if code == "_id":
         return SortKey(code, descending, "r.id", "text")
     if code == "_lastUpdated":
         return replace(LAST_UPDATED, descending=descending)
-    served = parameters_of(resource_type)
-    parameter = served.get(code)
+    parameter = served.find(resource_type, code)
     only_patients = parameter is not None and parameter.is_patient and bool(parameter.made_of)
     if parameter is not None and parameter.made_of:
-        parameter = served[parameter.made_of[0]]
+        parameter = served.of(resource_type)[parameter.made_of[0]]
     if parameter is None:
         raise UnsupportedParameterError("_sort", f"{resource_type} has no search parameter {code!r} to sort by")
     if parameter.is_main_date:

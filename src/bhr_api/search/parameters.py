@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from zlib import crc32
 
@@ -115,7 +115,8 @@ class Component:
 class Parameter:
     """A search parameter of one resource type, ready to use.
 
-    `number` names it in the index tables. `is_patient`: its one value is the patient whose record the resource is in.
+    `number` names it in the index tables; `expression` is what `extract` was made from.
+    `is_patient`: its one value is the patient whose record the resource is in.
     `is_ordered`: its tokens get postings. `is_canonical`: its values can name their target by the target's url.
     `is_mandatory`: every valid resource has a value. `made_of`: it is the union of other parameters, and leaves nothing of
     its own. `is_composite_of_resource`: the parts of the composite are elements of the resource itself.
@@ -126,10 +127,11 @@ class Parameter:
     resource_type: str
     url: str
     targets: tuple[str, ...]
+    expression: str
     extract: Extractor
-    is_main_date: bool
-    is_ordered: bool
-    is_patient: bool
+    is_main_date: bool = False
+    is_ordered: bool = False
+    is_patient: bool = False
     is_canonical: bool = False
     is_mandatory: bool = False
     made_of: tuple[str, ...] = ()
@@ -155,7 +157,7 @@ def parameter_number(code: str) -> int:
 
 @cache
 def parameters_of(resource_type: str) -> Mapping[str, Parameter]:
-    """All parameters that a search of `resource_type` may name, by code."""
+    """The parameters of R4 and of the project that a search of `resource_type` may name, by code."""
     defined = {**SEARCH_PARAMETERS[resource_type], **PROJECT_PARAMETERS.get(resource_type, {})}
     return {
         code: _parameter(resource_type, definition, defined)
@@ -183,6 +185,7 @@ def _parameter(resource_type: str, definition: SearchParameter, defined: Mapping
         resource_type=resource_type,
         url=definition.url,
         targets=definition.targets,
+        expression=definition.expression,
         extract=compile_extractor(definition.expression, resource_type) if definition.expression else _nothing,
         is_main_date=MAIN_DATES.get(resource_type) == code,
         is_ordered=(resource_type, code) in ORDERED,
@@ -215,25 +218,26 @@ def _has_canonicals(resource_type: str, expression: str) -> bool:
     return any("canonical" in element.types for element in _elements(resource_type, expression))
 
 
-@cache
-def implied_systems(resource_type: str, code: str) -> frozenset[str]:
+def implied_systems(parameter: Parameter) -> frozenset[str]:
     """The systems that the codes of a parameter over `code` elements come from (search.html#token).
 
     Such an element holds no system, so `system|code` asks for the code, if the system is one of these.
     """
-    defined = {**SEARCH_PARAMETERS[resource_type], **PROJECT_PARAMETERS.get(resource_type, {})}
-    bindings = [
-        element.binding for element in _elements(resource_type, defined[code].expression) if element.types == ("code",)
-    ]
+    return _implied_systems(parameter.resource_type, parameter.expression)
+
+
+@lru_cache(maxsize=4096)
+def _implied_systems(resource_type: str, expression: str) -> frozenset[str]:
+    elements = _elements(resource_type, expression)
+    bindings = [element.binding for element in elements if element.types == ("code",)]
     codes = [value_set_codes(binding) or () for binding in bindings if binding is not None]
     return frozenset(system for found in codes for system, _ in found)
 
 
-@cache
-def is_of_media_types(resource_type: str, code: str) -> bool:
+def is_of_media_types(parameter: Parameter) -> bool:
     """Whether the values of a parameter are media types (search.html#mimetype)."""
-    defined = {**SEARCH_PARAMETERS[resource_type], **PROJECT_PARAMETERS.get(resource_type, {})}
-    return any(element.binding == _MEDIA_TYPES for element in _elements(resource_type, defined[code].expression))
+    elements = _elements(parameter.resource_type, parameter.expression)
+    return any(element.binding == _MEDIA_TYPES for element in elements)
 
 
 def _elements(resource_type: str, expression: str) -> list[ElementDefinition]:

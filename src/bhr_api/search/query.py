@@ -116,7 +116,7 @@ def _too_much(limit: str) -> MalformedRequestError:
 def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> None:
     code, _, modifier = name.partition(":")
     if code in ("_include", "_revinclude"):
-        query.includes.append(parse_include(code, modifier, value, query.resource_type))
+        query.includes.append(parse_include(code, modifier, value, query.resource_type, context.served))
         if len(query.includes) > MAXIMUM_INCLUDES:
             raise _too_much(f"at most {MAXIMUM_INCLUDES} includes")
     elif name in _CONTROLS:
@@ -154,7 +154,7 @@ def _take_elements(query: SearchQuery, value: str, _context: SearchContext) -> s
 
 
 def _take_sort(query: SearchQuery, value: str, context: SearchContext) -> str:
-    query.sort = parse_sort(query.resource_type, value, context.base_url)
+    query.sort = parse_sort(query.resource_type, value, context.base_url, context.served)
     return ",".join(key.text for key in query.sort)
 
 

@@ -7,16 +7,15 @@ element: a CodeableConcept is equal by any of its codings.
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 
 from bhr_api.errors import UnsupportedParameterError
-from bhr_api.fhir.definitions import RESOURCE_TYPES, SEARCH_PARAMETERS, elements_of
+from bhr_api.fhir.definitions import RESOURCE_TYPES, elements_of
 from bhr_api.fhir.references import ID, parse_local
 from bhr_api.search.body_values import Inner, body_values
 from bhr_api.search.criteria import Both, Criterion, Either, Not, Written
 from bhr_api.search.escapes import split_pipes
 from bhr_api.search.parameters import Parameter, implied_systems
-from bhr_api.search.project_parameters import PROJECT_PARAMETERS
 from bhr_api.store.sql import Binder
 
 # Of each type that holds codes: the JSON path to its codings, and the names of code and system there (search.html#token).
@@ -51,11 +50,10 @@ def unequal(parameter: Parameter, value: str, equal: Criterion, present: Criteri
 
 
 def _is_single(parameter: Parameter) -> bool:
-    defined = {**SEARCH_PARAMETERS[parameter.resource_type], **PROJECT_PARAMETERS.get(parameter.resource_type, {})}
-    return _is_single_path(defined[parameter.code].expression)
+    return _is_single_path(parameter.expression)
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _is_single_path(expression: str) -> bool:
     """Whether the path leads to one element at most."""
     match = _SIMPLE.fullmatch(expression.strip())
@@ -80,7 +78,7 @@ def _has_other_code(parameter: Parameter, value: str, row: str, binder: Binder) 
     plain = body_values(parameter, _PLAIN, row)
     if plain:
         # A `code` has the system of its value set, if any.
-        is_equal = system in (None, "") or system in implied_systems(parameter.resource_type, parameter.code)
+        is_equal = system in (None, "") or system in implied_systems(parameter)
         differs = f"b.value <> {binder.bind(code, 'text')}" if is_equal and code else str(not is_equal).upper()
         found.append(f"EXISTS (SELECT FROM ({plain}) AS b WHERE {differs} OFFSET 0)")
     return f"({' OR '.join(found)})"

@@ -45,7 +45,7 @@ def _match_one(
 ) -> Criterion:
     if modifier == "in":
         return _in_value_set(parameter, unescape(value), hasher, terminology)
-    if modifier == "below" and "|" not in value and is_of_media_types(parameter.resource_type, parameter.code):
+    if modifier == "below" and "|" not in value and is_of_media_types(parameter):
         return _below_media_type(parameter, unescape(value))
     system, code = [*split_pipes(value), ""][:2]
     if not system or not code:
@@ -75,7 +75,7 @@ def _below_media_type(parameter: Parameter, wanted: str) -> Criterion:
 
 
 def _one_of(parameter: Parameter, codes: Iterable[tuple[str, str]], hasher: TokenHasher) -> Criterion:
-    implied = implied_systems(parameter.resource_type, parameter.code)
+    implied = implied_systems(parameter)
     tokens: dict[int, None] = {}
     for system, code in codes:
         tokens[hasher.system_code(parameter.resource_type, parameter.code, system, code)] = None

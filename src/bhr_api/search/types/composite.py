@@ -76,9 +76,7 @@ def _asked_form(
     component: Component, value: str, parameter: Parameter, hasher: TokenHasher, base_url: str
 ) -> list[str]:
     if component.type == "reference":
-        own = Parameter(
-            component.code, "reference", parameter.resource_type, "", (), component.extract, False, False, False
-        )
+        own = Parameter(component.code, "reference", parameter.resource_type, "", (), "", component.extract)
         return [f"r{found}" for _, found in reference.asked_targets(own, None, value, hasher, base_url)]
     parts = split_pipes(value)
     if len(parts) == 1:

@@ -134,13 +134,13 @@ def _typed(parameter: Parameter, system: str, code: str, value: str, hasher: Tok
 def _is_implied_system(parameter: Parameter, value: str) -> bool:
     """Whether `system|` asks for whatever the `code` elements of the parameter hold."""
     system, code, *_ = [*split_pipes(value), "", ""]
-    return not code and system in implied_systems(parameter.resource_type, parameter.code)
+    return not code and system in implied_systems(parameter)
 
 
 def _under_implied_system(parameter: Parameter, value: str, hasher: TokenHasher) -> int | None:
     """What `system|code` asks of `code` elements, whose system is implied."""
     system, code, *_ = [*split_pipes(value), ""]
-    if not system or system not in implied_systems(parameter.resource_type, parameter.code):
+    if not system or system not in implied_systems(parameter):
         return None
     if not code:
         return hasher.present(parameter.resource_type, parameter.code)

@@ -109,6 +109,7 @@ CREATE TABLE oauth_grant (
     encounter text COLLATE "C",
     context text NOT NULL,
     nonce text,
+    methods text[] NOT NULL,
     signed_in_at timestamptz NOT NULL,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,

@@ -26,6 +26,7 @@ def audit_into_table(row_ids: RowIds, clock: Callable[[], datetime]) -> Authoriz
             "interaction": f"oauth-{event.action}",
             "status": _STATUS.get(event.outcome, 400),
             "client_id": event.client_id,
+            "fhir_user": event.user,
             "source": event.source_address or None,
             "request_id": event.request_id,
             "query": f"{event.outcome}: {event.detail}"[:1000],

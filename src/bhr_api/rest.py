@@ -8,6 +8,7 @@ from fastapi.routing import APIRoute
 
 from bhr_api import __version__
 from bhr_api.auth.authorization_server import AuthorizationServer
+from bhr_api.routers.authorize import authorize_router
 from bhr_api.routers.discovery import discovery_router
 from bhr_api.routers.oauth import oauth_router
 from bhr_api.routers.operations import operations_router
@@ -40,6 +41,7 @@ def rest_application(
         generate_unique_id_function=_operation_id,
     )
     rest.include_router(oauth_router(server, _request_id, arrival_seconds))
+    rest.include_router(authorize_router(server, _request_id, arrival_seconds))
     rest.include_router(discovery_router(issuer))
     rest.include_router(operations_router(database, is_stopping, metrics))
     return rest

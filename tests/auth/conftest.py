@@ -1,5 +1,6 @@
 """The fixtures of the authorization tests."""
 
+from tests.fixtures.app_launch import public_app, secret_app, user
 from tests.fixtures.auth import (
     auth_clock,
     auth_dsn,
@@ -18,6 +19,9 @@ __all__ = [
     "backend_client",
     "ec_key",
     "jwks_site",
+    "public_app",
     "rsa_key",
     "running_auth_server",
+    "secret_app",
+    "user",
 ]

@@ -5,22 +5,42 @@ from typing import Literal, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+Action = Literal[
+    "grant",
+    "refuse",
+    "revoke",
+    "introspect",
+    "authorize",
+    "launch",
+    "userinfo",
+    "register",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSource:
+    """Where a request came from and under which id it is logged."""
+
+    address: str
+    request_id: str
+
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationEvent:
     """One decision. `outcome` is `success` or the OAuth error code; `detail` the granted scope or the exact reason.
 
     The reason may say more than the client was told; it holds no token, secret or assertion. `tenant` and `client_id`
-    are None where the request named none that exists.
+    are None where the request named none that exists. `user` is the fhirUser (`Practitioner/1`) of who was signed in.
     """
 
     tenant: int | None
     client_id: str | None
-    action: Literal["grant", "refuse", "revoke", "introspect"]
+    action: Action
     outcome: str
     detail: str
     source_address: str
     request_id: str
+    user: str | None = None
 
 
 class AuthorizationAudit(Protocol):

@@ -1,23 +1,28 @@
-"""The token, introspection and revocation endpoints, apart from HTTP (RFC 6749, RFC 7009, RFC 7662).
+"""The authorization server apart from HTTP and pages (RFC 6749, RFC 7009, RFC 7662; SMART App Launch 2.2).
 
 One database transaction for each request: what was decided, what it used up and its audit event commit together.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 from authlib.common.security import is_secure_transport
 from authlib.oauth2.rfc6749 import InvalidClientError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
-from bhr_api.auth.audit import AuthorizationAudit, AuthorizationEvent
+from bhr_api.auth import authorizing
+from bhr_api.auth.audit import AuthorizationAudit, AuthorizationEvent, RequestSource
+from bhr_api.auth.authorization_request import AuthorizationPageError
+from bhr_api.auth.authorizing import Authorizing
 from bhr_api.auth.client_authentication import register_methods
 from bhr_api.auth.client_credentials import BackendServiceGrant
 from bhr_api.auth.failed_authentications import FailedAuthentications
 from bhr_api.auth.introspection import OwnTokenIntrospection
 from bhr_api.auth.jwks_url import PublishedKeySets
+from bhr_api.auth.lifetimes import Lifetimes
+from bhr_api.auth.pending_authorization import PendingAuthorization
 from bhr_api.auth.request_form import EndpointRequest, ParsedRequest, read_request
 from bhr_api.auth.revocation import OwnTokenRevocation
 from bhr_api.auth.server_transaction import (
@@ -27,9 +32,11 @@ from bhr_api.auth.server_transaction import (
     OAuthResponse,
     ServerTransaction,
 )
-from bhr_api.store import oauth
+from bhr_api.auth.signed_in import SignedIn
+from bhr_api.store import grant_statements, oauth
 
 Endpoint = Literal["token", "introspection", "revocation"]
+Outcome = TypeVar("Outcome")
 _SWEEP_INTERVAL = timedelta(minutes=1)
 _SWEEP_LIMIT = 1000
 # Workers' clocks may differ a little; a used assertion is remembered this much longer than it could be accepted.
@@ -47,11 +54,14 @@ class AuthorizationServer:
         sessions: Callable[[], AsyncSession],
         audit: AuthorizationAudit,
         clock: Callable[[], datetime],
+        lifetimes: Lifetimes | None = None,
     ) -> None:
         if not is_secure_transport(public_url):
             raise ValueError("OAuth needs an https public URL; http is for this machine itself only.")
         self._issuer = public_url.rstrip("/")
         self._token_url = f"{self._issuer}/oauth/token"
+        self._base_url = f"{self._issuer}/fhir"
+        self._lifetimes = lifetimes or Lifetimes()
         self._sessions, self._audit, self._clock = sessions, audit, clock
         self._key_sets = PublishedKeySets(clock)
         self._failures = FailedAuthentications(clock)
@@ -70,6 +80,68 @@ class AuthorizationServer:
         if response.body.get("error") == InvalidClientError.error:
             self._failures.count(pair)
         return response
+
+    async def begin_authorization(self, encoded: bytes, source: RequestSource) -> str:
+        """Check an authorization request, sent as a query or form, whole: where the browser goes next.
+
+        That is `<issuer>/oauth/authorize/<request id>`, or the client's redirect URI with an error. Raises
+        `AuthorizationPageError` where nothing may be sent back.
+        """
+        return await self._authorize(source, lambda work: authorizing.begin(work, encoded))
+
+    async def pending(self, request_id: str, source: RequestSource) -> PendingAuthorization:
+        """The request that waits under this id. Raises `AuthorizationPageError`."""
+        return await self._authorize(source, lambda work: authorizing.pending(work, request_id))
+
+    async def choose_patient(self, request_id: str, session: SignedIn, patient: str, source: RequestSource) -> None:
+        """Note the patient whom the user chose, and may see. Raises `AuthorizationPageError`."""
+        await self._authorize(source, lambda work: authorizing.choose_patient(work, request_id, session, patient))
+
+    async def decide(
+        self,
+        request_id: str,
+        session: SignedIn,
+        source: RequestSource,
+        *,
+        allow: bool,
+        remember: bool = False,
+        scopes: Collection[str] | None = None,
+    ) -> str:
+        """Carry out the user's one decision: the client's redirect URI with a code or an error.
+
+        `scopes` are those that the user left ticked, all of them where it is None. Raises `AuthorizationPageError`.
+        """
+        return await self._authorize(
+            source,
+            lambda work: authorizing.decide(work, request_id, session, allow=allow, remember=remember, scopes=scopes),
+        )
+
+    async def refuse(self, request_id: str, error: str, description: str, source: RequestSource) -> str:
+        """Answer the client with an error, such as `login_required`, in place of a page: its redirect URI."""
+        return await self._authorize(source, lambda work: authorizing.refuse(work, request_id, error, description))
+
+    async def is_remembered(self, waiting: PendingAuthorization, session: SignedIn, source: RequestSource) -> bool:
+        """Whether the user allowed this client as much before and chose not to be asked again."""
+        return await self._authorize(source, lambda work: authorizing.is_remembered(work, waiting, session))
+
+    async def _authorize(self, source: RequestSource, decide: Callable[[Authorizing], Awaitable[Outcome]]) -> Outcome:
+        """What `decide` comes to in a transaction of its own; a refusal is audited in it before it is raised."""
+        refusal: AuthorizationPageError | None = None
+        async with self._sessions() as session, session.begin():
+            work = Authorizing(session, self._clock(), self._issuer, self._base_url, self._lifetimes, source)
+            try:
+                return await self._audited(work, await decide(work))
+            except AuthorizationPageError as error:
+                work.note("refuse", error.error, str(error))
+                refusal = error
+                await self._audited(work, None)
+        raise refusal
+
+    async def _audited(self, work: Authorizing, outcome: Outcome) -> Outcome:
+        for event in work.events:
+            await self._audit(event, work.session)
+            await self._sweep(work.session, event)
+        return outcome
 
     async def _decide(self, endpoint: Endpoint, request: EndpointRequest, parsed: ParsedRequest) -> OAuthResponse:
         try:
@@ -102,13 +174,19 @@ class AuthorizationServer:
         return response
 
     async def _sweep(self, session: AsyncSession, event: AuthorizationEvent) -> None:
-        """Once a minute, with a grant, forget the tenant's assertions and tokens that are past their time."""
+        """Once a minute, with a grant, forget what of the tenant's is past its time."""
         now = self._clock()
-        if event.action != "grant" or event.tenant is None or now < self._next_sweep.get(event.tenant, now):
+        if (
+            event.action not in ("grant", "authorize")
+            or event.tenant is None
+            or now < self._next_sweep.get(event.tenant, now)
+        ):
             return
         self._next_sweep[event.tenant] = now + _SWEEP_INTERVAL
         await session.execute(oauth.forget_expired_assertions(event.tenant, now - _SWEEP_MARGIN, _SWEEP_LIMIT))
         await session.execute(oauth.forget_expired_tokens(event.tenant, now - _DEAD_TOKENS_KEPT, _SWEEP_LIMIT))
+        for forget in grant_statements.forget_expired(event.tenant, now - _DEAD_TOKENS_KEPT, _SWEEP_LIMIT):
+            await session.execute(forget)
 
 
 def _respond(server: ServerTransaction, endpoint: Endpoint, parsed: ParsedRequest) -> OAuthResponse:

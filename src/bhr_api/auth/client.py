@@ -18,6 +18,8 @@ class Client(ClientMixin):  # type: ignore[misc]
     @property
     def authentication_methods(self) -> Collection[str]:
         """The one family of methods that the client registered for; a second would be a second door to guard."""
+        if self.row.is_public:
+            return ("none",)
         if self.row.secret_hash is not None:
             return ("client_secret_basic", "client_secret_post")
         return ("private_key_jwt",)

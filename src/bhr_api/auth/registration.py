@@ -47,16 +47,22 @@ async def register_client(
     jwks: str | None = None,
     jwks_url: str | None = None,
     secret: bool = False,
+    public: bool = False,
     redirect_uris: Sequence[str] = (),
     origins: Sequence[str] = (),
     resource_types: Collection[str] | None = None,
 ) -> RegisteredClient:
-    """Register a confidential client, with exactly one of `jwks` (JSON text), `jwks_url` and `secret`.
+    """Register a client: with exactly one of `jwks` (JSON text), `jwks_url` and `secret`, or else `public`.
 
+    A public client is an app that can keep no secret; it is known by its redirect URIs, of which it has at least one.
     `resource_types`, when given, are the types that scopes may name. Raises `RegistrationError`.
     """
-    if [jwks is not None, jwks_url is not None, secret].count(True) != 1:
-        raise RegistrationError("A client authenticates by exactly one of a key set, a key set URL and a secret.")
+    if [jwks is not None, jwks_url is not None, secret, public].count(True) != 1:
+        raise RegistrationError(
+            "A client authenticates by exactly one of a key set, a key set URL and a secret, or it is public."
+        )
+    if public and not redirect_uris:
+        raise RegistrationError("A public client is known by its redirect URIs: give at least one.")
     if not name.strip() or not name.isprintable():
         raise RegistrationError("A client needs a name of printable characters, by which people know it.")
     row = OAuthClient(
@@ -66,9 +72,10 @@ async def register_client(
         scope=_checked_scope(scope, resource_types),
         redirect_uris=[_checked_redirect_uri(uri) for uri in redirect_uris],
         origins=[_checked_origin(origin) for origin in origins],
+        is_public=public,
         created_at=now,
     )
-    client_secret = _set_credentials(row, tenant_name, jwks, jwks_url)
+    client_secret = None if public else _set_credentials(row, tenant_name, jwks, jwks_url)
     session.add(row)
     await session.flush()
     return _described(row, client_secret)
@@ -97,6 +104,8 @@ async def rotate_credentials(
     Raises `RegistrationError`, also for a client with keys when no keys are given.
     """
     row = await _client(session, client_id)
+    if row.is_public:
+        raise RegistrationError("A public client has no credentials to replace.")
     if jwks is None and jwks_url is None and row.secret_hash is None:
         raise RegistrationError("This client authenticates by keys: give its new key set, or the URL of one.")
     if jwks is not None and jwks_url is not None:
@@ -201,12 +210,18 @@ def _checked_origin(origin: str) -> str:
     return origin
 
 
+def _authentication(row: OAuthClient) -> str:
+    if row.is_public:
+        return "none"
+    return "client_secret" if row.secret_hash is not None else "private_key_jwt"
+
+
 def _described(row: OAuthClient, client_secret: str | None = None) -> RegisteredClient:
     return RegisteredClient(
         client_id=row.client_id,
         name=row.name,
         scope=row.scope,
-        authentication="client_secret" if row.secret_hash is not None else "private_key_jwt",
+        authentication=_authentication(row),
         jwks_url=row.jwks_url,
         redirect_uris=tuple(row.redirect_uris),
         origins=tuple(row.origins),

@@ -78,6 +78,10 @@ MEANINGS: Mapping[str, Meaning] = {
     "oauth-refuse": Meaning(AUTHENTICATION, None, "E"),
     "oauth-revoke": Meaning(AUTHENTICATION, None, "E"),
     "oauth-introspect": Meaning(AUTHENTICATION, None, "E"),
+    "oauth-authorize": Meaning(AUTHENTICATION, None, "E"),
+    "oauth-launch": Meaning(AUTHENTICATION, None, "E"),
+    "oauth-userinfo": Meaning(AUTHENTICATION, None, "E"),
+    "oauth-register": Meaning(AUTHENTICATION, None, "E"),
 }
 # Any name that is not above is that of an operation.
 OPERATION = Meaning(REST, "operation", "E")

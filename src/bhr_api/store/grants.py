@@ -7,7 +7,7 @@ Secrets are kept as SHA-256 digests. Whatever came from one decision carries its
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, Text
+from sqlalchemy import ARRAY, Column, DateTime, Index, Integer, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
 CodePointText = Text(collation="C")
@@ -38,6 +38,7 @@ class OAuthGrant(SQLModel, table=True):
     """What a user allowed a client. `context` is the launch context as the token response tells it, in JSON.
 
     `session_hash` is set where the grant ends with the browser session (`online_access`, or no refresh token at all).
+    `methods` are how the user had signed in, as amr values (RFC 8176).
     """
 
     __tablename__ = "oauth_grant"
@@ -57,6 +58,7 @@ class OAuthGrant(SQLModel, table=True):
     encounter: str | None = Field(default=None, sa_column=Column(CodePointText))
     context: str = Field(sa_column=Column(Text, nullable=False))
     nonce: str | None = Field(default=None, sa_column=Column(Text))
+    methods: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     signed_in_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     expires_at: datetime = Field(sa_column=Column(Instant, nullable=False))

@@ -4,6 +4,7 @@ from sqlmodel import SQLModel
 
 import bhr_api.store.audit_table
 import bhr_api.store.grants
+import bhr_api.store.job_tables
 import bhr_api.store.oauth
 import bhr_api.store.people
 import bhr_api.store.tables  # noqa: F401  (registers the tables that autogenerate compares)

@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +34,9 @@ from bhr_api.cli import app
 from bhr_api.fhir import json_text
 from bhr_api.samples import generate
 from bhr_api.settings import Settings
+from bhr_api.store import jobs, tenants
+from bhr_api.store.database import Connection, Database
+from bhr_api.store.jobs import Job, Output
 from bhr_api.store.migrations import migrate
 from tests.fixtures.auth import KeyedClient, jwks_of
 from tests.fixtures.database import TestServer, on_database
@@ -115,6 +120,7 @@ UPKEEP = ("BEGIN", "COMMIT;", "ROLLBACK;", "SET ", "show ", "LOCK TABLE ", "CREA
 OVER_ALL_TENANTS = {
     "SELECT DISTINCT unnest(client.origins) AS origin": "a preflight carries no token, so its tenant is not known",
     "SELECT DISTINCT e.tenant FROM audit_event e": "the sealer asks which of the tenants it names have new events",
+    "SELECT DISTINCT j.tenant FROM job j": "the runner of jobs asks which tenants have some to carry out or to sweep",
 }
 
 
@@ -193,6 +199,7 @@ def noted(postgresql: TestServer, tmp_path_factory: pytest.TempPathFactory) -> I
     asyncio.run(migrate(dsn))
     with noting(dsn) as notes:
         tenant = run_server(dsn, notes)
+        asyncio.run(work_on_jobs(dsn, tenant))
         # Afterwards, so that there are seals to verify.
         run_commands(dsn, tenant, tmp_path_factory.mktemp("commands"))
     yield dsn, notes
@@ -220,6 +227,39 @@ def run_server(dsn: str, notes: Noted) -> str:
             running.should_exit = True
             thread.join(timeout=30)
     return tenant
+
+
+async def work_on_jobs(dsn: str, tenant_name: str) -> None:
+    """What becomes of jobs: done, given back, cancelled, swept."""
+    database = await Database.open(dsn)
+    async with database.acquire() as connection:
+        row = await tenants.find(connection, tenant_name)
+        assert row is not None
+        tenant, now = row.tenant, database.now()
+        add = partial(jobs.add, tenant=tenant, tenant_name=row.name, kind="test", input=b"{}", now=now, key="k")
+        id = await add(connection, client_id="test", holder="test")
+        assert await add(connection) == id
+        assert await jobs.count_unfinished(connection, tenant, "test") == 1
+        assert await jobs.tenants_with_work(connection, ["test"], now) == [tenant]
+        for ending in (jobs.release, finished):
+            job = await jobs.claim(connection, tenant, ["test"], now)
+            assert job is not None
+            assert await jobs.heartbeat(connection, job, now, b"{}")
+            await ending(connection, job)
+        assert await jobs.get(connection, tenant, id, "test", now) is not None
+        assert await jobs.outputs(connection, tenant, id)
+        assert await jobs.cancel(connection, tenant, id, "test", now)
+        later = now + timedelta(seconds=1)
+        assert await jobs.tenants_with_expired(connection, later) == [tenant]
+        await jobs.sweep(connection, tenant, later)
+    await database.close()
+
+
+async def finished(connection: Connection, job: Job) -> None:
+    """End a job with something that it came to."""
+    assert await jobs.finish(
+        connection, job, "completed", job.created_at, job.created_at + timedelta(hours=1), [Output("text/plain", b"1")]
+    )
 
 
 def wait_for_sealer(notes: Noted) -> None:

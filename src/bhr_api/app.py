@@ -20,6 +20,7 @@ from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
 from bhr_api.interactions.tenants import TenantRegistry
+from bhr_api.job_runner import SLOTS, JobRunner
 from bhr_api.operations import OPERATIONS
 from bhr_api.rest import rest_application
 from bhr_api.routers.cross_origin import CrossOrigin, RegisteredOrigins
@@ -31,6 +32,7 @@ from bhr_api.settings import Settings
 from bhr_api.store.audit import AuditTrail
 from bhr_api.store.audit_seal import AuditSealer
 from bhr_api.store.database import Database, engine_for
+from bhr_api.store.job_run import Handler
 from bhr_api.store.row_ids import RowIds
 from bhr_api.telemetry import observe_request
 from bhr_api.upkeep import Upkeep
@@ -111,12 +113,29 @@ class Application:
                     raise
             await asyncio.sleep(_REACH_AGAIN_SECONDS)
 
+    async def _open_for_jobs(self) -> Database:
+        """The pool of the jobs: a connection for each and one for heartbeats, open only while there are any."""
+        settings = self._settings
+        return await Database.open(
+            self._dsn,
+            pool_size=SLOTS + 1,
+            least=0,
+            wait_seconds=settings.pool_wait_seconds,
+            statement_timeout_seconds=settings.async_statement_timeout_seconds,
+        )
+
+    def _job_handlers(self) -> dict[str, Handler]:
+        """What carries out each kind of job (`job_runner` tells how to add one)."""
+        return {}
+
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         settings = self._settings
         database = self._database = await self._reach_database()
         async with database.acquire() as connection:
             await self.row_ids.take_node(connection)
+        jobs_database = await self._open_for_jobs()
+        runner = JobRunner(database, jobs_database, self._job_handlers())
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
         tenants = TenantRegistry(database)
         definitions = DefinitionsRegistry(database)
@@ -134,6 +153,7 @@ class Application:
             definitions=definitions,
             profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
             observe=observe_request,
+            wake_jobs=runner.wake,
         )
         audit.start()
         tenants.start()
@@ -142,15 +162,18 @@ class Application:
         upkeep, sealer = Upkeep(database), AuditSealer(database, tenants.numbers)
         upkeep.start()
         sealer.start()
+        runner.start()
         try:
             yield
         finally:
             self.is_stopping = True
+            await runner.stop()
             await upkeep.stop()
             await self._origins.stop()
             await tenants.stop()
             await audit.stop()
             await sealer.stop()
+            await jobs_database.close()
             await database.close()
             await self._engine.dispose()
 

@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     statement_timeout_seconds: float = Field(
         30.0, ge=0.001, le=86400, description="How long a statement may run, to the millisecond."
     )
+    async_statement_timeout_seconds: float = Field(
+        600.0, ge=0.001, le=86400, description="How long a statement of a job may run, to the millisecond."
+    )
     audit_flush_seconds: float = Field(
         0.2, ge=0, le=3600, description="How long reads wait for the audit; 0 is before the answer."
     )

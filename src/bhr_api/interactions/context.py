@@ -1,6 +1,6 @@
 """What every interaction has at hand: who asks, what they may see, and where things are kept."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,12 +38,17 @@ class Origin:
     source: str | None
 
 
+def _nobody_waits() -> None:
+    """Outside of a server no runner of jobs is to be woken; one finds the job within seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One request's view of the server.
 
     `lenient` is `Prefer: handling=lenient`, `minimal` is `return=minimal`; `held` is the connection of a transaction.
-    `definitions` are those of the loaded packages, `profiles` what resources are held against.
+    `definitions` are those of the loaded packages, `profiles` what resources are held against. `wake_jobs` is to be called
+    once a job that was added has been committed.
     """
 
     database: Database
@@ -60,6 +65,7 @@ class Context:
     operations: Operations["Context"] = field(default_factory=Operations)
     definitions: DefinitionsRegistry | None = None
     profiles: ProfileChecks | None = None
+    wake_jobs: Callable[[], None] = _nobody_waits
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -88,6 +88,7 @@ class FHIRApplication:
     definitions: DefinitionsRegistry
     profiles: ProfileChecks
     observe: Callable[[str, str, int, float], None]
+    wake_jobs: Callable[[], None]
     made_statement: tuple[str, bytes, str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,6 +144,7 @@ class FHIRApplication:
             operations=self.operations,
             definitions=self.definitions,
             profiles=self.profiles,
+            wake_jobs=self.wake_jobs,
         )
         await self._take_body(scope, receive, headers, request)
         exchange.has_unread_body = False

@@ -82,12 +82,18 @@ class Database:
 
     @classmethod
     async def open(
-        cls, dsn: str, *, pool_size: int = 10, wait_seconds: float = 2.0, statement_timeout_seconds: float = 30.0
+        cls,
+        dsn: str,
+        *,
+        pool_size: int = 10,
+        least: int = 2,
+        wait_seconds: float = 2.0,
+        statement_timeout_seconds: float = 30.0,
     ) -> "Database":
-        """Connect to `dsn` (a postgresql:// URL) and learn the database's clock."""
+        """Connect to `dsn` (a postgresql:// URL) and learn the database's clock; `least` connections stay open when idle."""
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=min(2, pool_size),
+            min_size=min(least, pool_size),
             max_size=pool_size,
             server_settings=_session_settings(dsn, statement_timeout_seconds),
             max_cached_statement_lifetime=0,

@@ -71,9 +71,9 @@ async def search_audit_events(context: Context, request: Request) -> Result:
 
 
 def _refuse_confined(context: Context, letter: str) -> None:
-    if context.caller.is_confined_to_patient(letter, "AuditEvent"):  # type: ignore[arg-type]
+    if context.caller.is_confined(letter, "AuditEvent"):  # type: ignore[arg-type]
         raise ForbiddenError(
-            "The audit trail tells of everybody's requests; a token for one patient does not open it."
+            "The audit trail tells of everybody's requests; a token for some of the records does not open it."
             f" It needs a scope such as system/AuditEvent.{letter}."
         )
 

@@ -17,7 +17,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import not_found, require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.write import Change, Stored, apply, check_resource, notes_on, of_write
+from bhr_api.interactions.write import Change, Stored, allows_row, apply, check_resource, notes_on, of_write
 from bhr_api.store import versions
 from bhr_api.store.database import Connection
 
@@ -81,9 +81,7 @@ async def _patched(context: Context, connection: Connection, request: Request, s
     resource_type = request.resource_type
     key = (RESOURCE_TYPE_NUMBERS[resource_type], id)
     current = (await versions.lock(connection, context.tenant, [key])).get(key)
-    if current is None or not all(
-        context.visibility.allows_version(resource_type, letter, current.patient) for letter in ("u", "r")
-    ):
+    if current is None or not await allows_row(context, connection, resource_type, "ur", current):
         raise not_found(resource_type, id)
     before = json_text.parse(current.body)
     after = sent.apply(before, sent.document)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from bhr_api.fhir.definitions import Resource
 from bhr_api.fhir.references import parse_local
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.relating import visibility_of
 from bhr_api.resources import HOOKS
 from bhr_api.store import versions
 from bhr_api.store.database import Connection
@@ -26,18 +27,18 @@ async def place(
     wanted = [_wanted(context, resource) for resource, _ in hooked]
     unknown = {token for tokens in wanted for token in tokens.values()} - known.keys()
     found_there = await versions.patients_of(connection, context.tenant, sorted(unknown))
-    patients = {**known, **_visible(context, found_there)}
+    patients = {**known, **await _visible(context, connection, found_there)}
     for (resource, new), tokens in zip(hooked, wanted, strict=True):
         found = {reference: patients.get(token) for reference, token in tokens.items()}
         new.patient = HOOKS[resource["resourceType"]].patient(resource, found)
 
 
-def _visible(context: Context, patients: Mapping[int, int | None]) -> Mapping[int, int | None]:
-    """To a patient's token, what lies in another record is as absent as what does not exist."""
-    own = context.visibility.patient
-    if own is None:
-        return patients
-    return {token: patient for token, patient in patients.items() if patient in (None, own)}
+async def _visible(
+    context: Context, connection: Connection, patients: Mapping[int, int | None]
+) -> Mapping[int, int | None]:
+    """To one who does not reach a record, what lies in it is as absent as what does not exist."""
+    visibility = await visibility_of(context, connection, patients.values())
+    return {token: patient for token, patient in patients.items() if visibility.reaches_patient(patient)}
 
 
 def _wanted(context: Context, resource: Resource) -> dict[str, int]:

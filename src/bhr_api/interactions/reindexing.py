@@ -11,6 +11,7 @@ from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES, Reso
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.placing import place
+from bhr_api.interactions.relating import relate
 from bhr_api.resources import HOOKS
 from bhr_api.search.extract import INDEX_GENERATION, index_entry
 from bhr_api.store import whole_types
@@ -60,6 +61,7 @@ async def _index(context: Context, connection: Connection, resource_type: str, r
     if resource_type in HOOKS:
         await place(context, connection, list(zip(resources, indexed, strict=True)), {})
     await whole_types.index_anew(connection, context.tenant, indexed)
+    await relate(context, connection, [(resource_type, resource["id"], resource) for resource in resources])
 
 
 def _indexed(context: Context, resource: Resource, row: IndexedRow) -> NewVersion:

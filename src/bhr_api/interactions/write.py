@@ -8,11 +8,12 @@ import asyncio
 import secrets
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from bhr_api.access import Letter
 from bhr_api.errors import (
     ForbiddenError,
     InvalidJsonError,
@@ -30,9 +31,11 @@ from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.placing import place
 from bhr_api.interactions.read import not_found, require
+from bhr_api.interactions.relating import relate, visibility_of
 from bhr_api.interactions.results import Result
 from bhr_api.resources import HOOKS
 from bhr_api.search.extract import INDEX_GENERATION, index_entry
+from bhr_api.search.visibility import Visibility
 from bhr_api.store import audit, versions
 from bhr_api.store.database import Connection
 from bhr_api.store.versions import PATCH, POST, PUT, CurrentRow, Key, NewVersion, Tombstone
@@ -149,15 +152,17 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     absent = [key for key in keys if key not in current]
     buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
     planned: list[_Plan] = []
+    before = await visibility_of(context, connection, [row.patient for row in current.values()])
     for change in changes:
-        planned.append(_plan(context, change, current.get(change.key), buried.get(change.key), now))
+        planned.append(_plan(context, before, change, current.get(change.key), buried.get(change.key), now))
         if len(planned) % GIVE_WAY_EVERY == 0:
             await asyncio.sleep(0)
     stored = [(plan.change, plan.new) for plan in planned if plan.new is not None]
     hooked = [(change.resource, new) for change, new in stored if change.resource and change.resource_type in HOOKS]
     await place(context, connection, hooked, {new.self_token: new.patient for _, new in stored})
+    after = await visibility_of(context, connection, [new.patient for _, new in stored])
     for plan in planned:
-        _require_visible(context, plan)
+        _require_visible(after, plan)
     await _store(context, connection, planned, now)
     return [plan.stored for plan in planned]
 
@@ -169,6 +174,11 @@ class _Plan:
     new: NewVersion | None
     stored: Stored
 
+    @property
+    def has_effect(self) -> bool:
+        """Whether anything changes: a deletion may find nothing."""
+        return self.new is not None or self.current is not None
+
 
 def _require_scope(context: Context, change: Change) -> None:
     letter = {"create": "c", "update": "u", "patch": "u", "delete": "d"}[change.kind]
@@ -176,10 +186,16 @@ def _require_scope(context: Context, change: Change) -> None:
 
 
 def _plan(
-    context: Context, change: Change, current: CurrentRow | None, buried: Tombstone | None, now: datetime
+    context: Context,
+    visibility: Visibility,
+    change: Change,
+    current: CurrentRow | None,
+    buried: Tombstone | None,
+    now: datetime,
 ) -> _Plan:
     # What the caller may not see is from here on as if it were not there, whatever the request says of it.
-    if current is not None and not _may_change(context, change, current):
+    letter: Letter = "d" if change.kind == "delete" else "u"
+    if current is not None and not _allows(context, visibility, change.resource_type, letter, current):
         current = buried = None
     if current is not None:
         _match_version(change, current)
@@ -198,9 +214,19 @@ def _plan(
     return _Plan(change, current, new, stored)
 
 
-def _may_change(context: Context, change: Change, current: CurrentRow) -> bool:
-    letter: Literal["u", "d"] = "d" if change.kind == "delete" else "u"
-    return context.visibility.allows_version(change.resource_type, letter, current.patient)
+async def allows_row(
+    context: Context, connection: Connection, resource_type: str, letters: str, current: CurrentRow
+) -> bool:
+    """Whether the caller may do all of `letters` with the row, which is locked."""
+    visibility = await visibility_of(context, connection, [current.patient])
+    return all(_allows(context, visibility, resource_type, letter, current) for letter in letters)  # type: ignore[arg-type]
+
+
+def _allows(context: Context, visibility: Visibility, resource_type: str, letter: Letter, current: CurrentRow) -> bool:
+    def tokens() -> Collection[int]:
+        return index_entry(json_text.parse(current.body), context.hasher, context.base_url).tokens
+
+    return visibility.allows_version(resource_type, letter, current.patient, tokens)
 
 
 def _match_version(change: Change, current: CurrentRow) -> None:
@@ -216,8 +242,8 @@ def _deletion(change: Change, current: CurrentRow | None, now: datetime) -> Stor
 
 
 def _require_creation_by_put(context: Context, change: Change) -> None:
-    # To a token that sees one patient only, an id that it cannot see and one that is free must look the same.
-    if context.caller.is_confined_to_patient("u", change.resource_type):
+    # To a token that does not see everything, an id that it cannot see and one that is free must look the same.
+    if context.caller.is_confined("u", change.resource_type):
         raise not_found(change.resource_type, change.id)
 
 
@@ -257,14 +283,16 @@ def _new_version(
     )
 
 
-def _require_visible(context: Context, plan: _Plan) -> None:
+def _require_visible(visibility: Visibility, plan: _Plan) -> None:
     """What the caller writes must lie in what the caller may write, after as before."""
-    if plan.new is None:
+    new = plan.new
+    if new is None:
         return
-    letter: Literal["c", "u"] = "c" if plan.change.kind == "create" else "u"
-    if not context.visibility.allows_version(plan.change.resource_type, letter, plan.new.patient):
+    letter: Letter = "c" if plan.change.kind == "create" else "u"
+    if not visibility.allows_version(plan.change.resource_type, letter, new.patient, lambda: new.tokens):
         raise ForbiddenError(
-            f"The token may write only records of the patient in its context; this {plan.change.resource_type} is not one.",
+            f"The token may not write this {plan.change.resource_type}: it is not in a record, or not of a kind, that its"
+            " scopes are about.",
             expression=plan.change.resource_type,
         )
 
@@ -284,6 +312,8 @@ async def _store(context: Context, connection: Connection, planned: Sequence[_Pl
         await versions.replace(connection, context.tenant, changed)
     if not alone:
         await audit.append(connection, events)
+    written = [(plan.change.resource_type, plan.change.id, plan.change.resource) for plan in planned if plan.has_effect]
+    await relate(context, connection, written)
 
 
 def _event(context: Context, plan: _Plan) -> audit.AuditEvent:

@@ -75,7 +75,7 @@ def _require_whole_tenant(context: Context, resource_type: str) -> None:
     require(context, "s", resource_type, "$explain")
     caller = context.caller
     is_of_system = any(scope.context == "system" and scope.covers("s", resource_type) for scope in caller.scopes)
-    if caller.patient is not None or not is_of_system:
+    if caller.patient is not None or not is_of_system or caller.is_confined("s", resource_type):
         raise ForbiddenError(
             "$explain tells of all records of the tenant; it needs a token without a patient and with a scope such as"
             f" system/{resource_type}.s."

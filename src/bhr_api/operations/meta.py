@@ -17,7 +17,7 @@ from bhr_api.interactions.patch import require_to_patch
 from bhr_api.interactions.read import not_found, vread
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.write import Change, apply, check_resource
+from bhr_api.interactions.write import Change, allows_row, apply, check_resource
 from bhr_api.operations.focus import read_focus
 from bhr_api.operations.inputs import Inputs
 from bhr_api.operations.labels import labels_in_use
@@ -78,8 +78,7 @@ async def _carry_out(
 ) -> Result:
     key = (RESOURCE_TYPE_NUMBERS[request.resource_type], request.id)
     current = (await versions.lock(connection, context.tenant, [key])).get(key)
-    allows = context.visibility.allows_version
-    if current is None or not all(allows(request.resource_type, letter, current.patient) for letter in ("u", "r")):
+    if current is None or not await allows_row(context, connection, request.resource_type, "ur", current):
         raise not_found(request.resource_type, request.id)
     if request.if_match is not None and request.if_match != str(current.version):
         place = f"{request.resource_type}/{request.id}"

@@ -14,7 +14,7 @@ from bhr_api.search.types import composite, date, number, quantity, reference, s
 from bhr_api.search.types.token import TypedValue
 
 # Rises when stored rows must be indexed anew (`bhr-api reindex`).
-INDEX_GENERATION = 2
+INDEX_GENERATION = 3
 
 _Index = Callable[[Parameter, list[TypedValue], IndexEntry], None]
 _INDEX: Mapping[str, _Index] = {

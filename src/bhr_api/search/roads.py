@@ -186,7 +186,7 @@ def _searched(criteria: Sequence[Criterion], heavy: Heavy) -> Road:
 
 
 def _is_within_patients(query: SearchQuery, visibility: Visibility) -> bool:
-    confined = not visibility.is_tenant_wide(query.resource_type, "s")
+    confined = visibility.is_of_one_patient(query.resource_type, "s")
     return confined or any(isinstance(criterion, OfPatient) for criterion in query.criteria)
 
 

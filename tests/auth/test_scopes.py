@@ -5,8 +5,22 @@ from hypothesis import strategies as st
 from bhr_api.access import parse_scopes
 from bhr_api.auth.scopes import InvalidScopeTextError, check_registrable, narrow_scope
 
-TYPES = ("Patient", "Goal", "*")
-SUFFIXES = ("cruds", "rs", "r", "s", "cud", "cd", "read", "write", "*", "dus", "rs?category=x")
+TYPES = ("Observation", "Task", "*")
+SUFFIXES = (
+    "cruds",
+    "rs",
+    "r",
+    "s",
+    "cud",
+    "cd",
+    "read",
+    "write",
+    "*",
+    "dus",
+    "rs?code=a",
+    "crs?code=b",
+    "rs?code=a&code=b",
+)
 scope_texts = st.lists(
     st.builds("{}/{}.{}".format, st.sampled_from(("system", "patient", "user")), st.sampled_from(TYPES),
               st.sampled_from(SUFFIXES)),
@@ -31,9 +45,38 @@ def test_scope_is_the_common_part(asked: str, registered: str, granted: str) -> 
     assert narrow_scope(asked, registered, "system") == granted
 
 
-def allowed_by(text: str) -> set[tuple[str, str]]:
+@pytest.mark.parametrize(
+    ("asked", "registered", "granted"),
+    [
+        pytest.param("system/Task.rs?code=a", "system/*.rs", "system/Task.rs?code=a", id="as-asked"),
+        pytest.param("system/Task.rs", "system/Task.rs?code=a", "system/Task.rs?code=a", id="as-registered"),
+        pytest.param("system/Task.rs?code=a", "system/Task.r?status=x", "system/Task.r?code=a&status=x", id="both"),
+        pytest.param("system/Task.rs", "system/Task.rs?code=a system/Task.r", "system/Task.s?code=a system/Task.r",
+                     id="said-once"),
+        pytest.param("system/Task.rs?code=a", "system/Task.rs?code=b", "system/Task.rs?code=a&code=b", id="of-both-codes"),
+        pytest.param("system/Task.rs?code=a%7Cb", "system/*.rs", "system/Task.rs?code=a%7Cb", id="encoded"),
+        pytest.param("system/Task.read", "system/Task.rs?code=a", "system/Task.rs?code=a", id="v1-cannot-say-it"),
+        pytest.param("system/Task.rs?owner=a", "system/*.rs", "", id="not-enforceable"),
+    ],
+)  # fmt: skip
+def test_restrictions_add_up(asked: str, registered: str, granted: str) -> None:
+    assert narrow_scope(asked, registered, "system") == granted
+
+
+# What a resource may carry, by which restrictions tell it from others.
+KINDS = (frozenset[tuple[str, str]](), frozenset({("code", "a")}), frozenset({("code", "b")}),
+         frozenset({("code", "a"), ("code", "b")}))  # fmt: skip
+
+
+def allowed_by(text: str) -> set[tuple[str, str, frozenset[tuple[str, str]]]]:
     scopes = [scope for scope in parse_scopes(text) if scope.context == "system"]
-    return {(t, x) for t in ("Patient", "Goal", "Task") for x in "cruds" if any(s.covers(x, t) for s in scopes)}  # type: ignore[arg-type]
+    return {
+        (name, letter, kind)
+        for name in ("Observation", "Goal", "Task")
+        for letter in "cruds"
+        for kind in KINDS
+        if any(scope.covers(letter, name) and kind.issuperset(scope.restriction) for scope in scopes)  # type: ignore[arg-type]
+    }
 
 
 @given(scope_texts, scope_texts)
@@ -50,7 +93,13 @@ def test_a_registrable_scope_is_given_back_with_single_spaces() -> None:
     [
         pytest.param("", "needs a scope", id="empty"),
         pytest.param("system/Goal.sr", "order c, r, u, d, s", id="letters-out-of-order"),
-        pytest.param("system/Observation.rs?category=x", "not offered", id="restriction"),
+        pytest.param("system/Observation.rs?category:not=x", "without modifiers", id="modifier"),
+        pytest.param("system/*.rs?category=x", "of one type", id="restriction-of-all-types"),
+        pytest.param("system/Observation.read?category=x", "version 2", id="restriction-of-version-1"),
+        pytest.param("system/Observation.rs?date=2026", "by codes and uris", id="restriction-by-date"),
+        pytest.param("system/Observation.rs?patient=1", "by codes and uris", id="restriction-by-reference"),
+        pytest.param("system/Observation.rs?kind=x", "no search parameter 'kind'", id="unknown-parameter"),
+        pytest.param("system/Observation.rs?category=|", "not of the form", id="value-of-no-form"),
         pytest.param("Goal.rs", "write patient, user or system", id="no-context"),
         pytest.param("system/Gaol.rs", "no resource type 'Gaol'", id="unknown-type"),
         pytest.param("admin", "write patient, user or system", id="unknown-word"),

@@ -62,8 +62,9 @@ def issue_token(
     lifetime: timedelta,
     patient: str | None = None,
     fhir_user: str | None = None,
+    username: str | None = None,
 ) -> IssuedToken:
-    """A fresh token, to be stored by the caller."""
+    """A fresh token, to be stored by the caller. With a `username` it allows no more than the roles of that account."""
     text = mint("at", tenant_name)
     row = OAuthAccessToken(
         tenant=tenant,
@@ -72,6 +73,7 @@ def issue_token(
         scope=scope,
         patient=patient,
         fhir_user=fhir_user,
+        username=username,
         issued_at=now,
         expires_at=now + lifetime,
     )

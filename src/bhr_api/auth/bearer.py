@@ -5,12 +5,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bhr_api.access import Caller, parse_scopes
+from bhr_api.access import Caller, Person, parse_scopes
+from bhr_api.auth.roles import effective_roles
 from bhr_api.errors import UnauthenticatedError
 from bhr_api.opaque_strings import OpaqueString, parse_opaque
-from bhr_api.store.oauth import LOOK_UP_BEARER, TENANT_NUMBER
+from bhr_api.store.oauth import CHANGED_ROLES, LOOK_UP_BEARER, TENANT_NUMBER
 
 if TYPE_CHECKING:
     from bhr_api.store.database import Connection
@@ -61,9 +62,11 @@ class TokenReader:
         async with self._acquire() as connection:
             tenant = await self._tenant(token.tenant_name, connection)
             row = None if tenant is None else await connection.fetchrow(LOOK_UP_BEARER, tenant, token.digest)
-        if tenant is None or row is None or row["expires_at"] <= self._clock():
-            raise _not_valid()
-        caller = Caller(tenant, row["client_id"], parse_scopes(row["scope"]), row["fhir_user"], row["patient"])
+            if tenant is None or row is None or row["expires_at"] <= self._clock():
+                raise _not_valid()
+            person = await _person(connection, tenant, row)
+        scopes = parse_scopes(row["scope"])
+        caller = Caller(tenant, row["client_id"], scopes, row["fhir_user"], row["patient"], person)
         self._remember(header, _Cached(caller, reread_at, row["expires_at"]))
         return caller
 
@@ -80,6 +83,16 @@ class TokenReader:
         if len(self._cache) > _MOST_CACHED:
             # Dictionaries keep the order of insertion, and entries are inserted anew at every reading: the oldest goes.
             del self._cache[next(iter(self._cache))]
+
+
+async def _person(connection: "Connection", tenant: int, row: Any) -> Person | None:
+    """Who signed in, with the roles as they are now; None for a token that no account stands behind."""
+    if row["username"] is None:
+        return None
+    changed = await connection.fetch(CHANGED_ROLES, tenant, row["roles"])
+    roles = effective_roles(row["roles"], [tuple(each) for each in changed])
+    selves = tuple(dict.fromkeys((row["fhir_user"], *row["also"])))
+    return Person(row["username"], selves, tuple(row["teams"]), roles)
 
 
 def _token_in(header: str | None) -> OpaqueString:

@@ -13,7 +13,7 @@ from bhr_api.auth.jwks import InvalidKeySetError, check_key_set
 from bhr_api.auth.jwks_url import LOOPBACK_HOSTS, check_key_set_url
 from bhr_api.auth.scopes import InvalidScopeTextError, check_registrable
 from bhr_api.opaque_strings import OpaqueString, mint, parse_opaque
-from bhr_api.store import oauth
+from bhr_api.store import oauth, people
 from bhr_api.store.oauth import OAuthClient
 
 
@@ -128,12 +128,18 @@ async def mint_token(
     lifetime: timedelta,
     patient: str | None = None,
     user: str | None = None,
+    username: str | None = None,
 ) -> str:
     """An access token for the operator at the keyboard, audited; `client_id` names who is said to hold it.
 
-    `user` is a fhirUser such as `Practitioner/1`. Raises `RegistrationError` for an unknown tenant or scope.
+    `user` is a fhirUser such as `Practitioner/1`, or `username` the account for which the token speaks. Raises
+    `RegistrationError` for an unknown tenant, scope or account.
     """
     tenant = await _tenant_number(session, tenant_name)
+    if username is not None:
+        user = await session.scalar(people.fhir_user_of(tenant, username))
+        if user is None:
+            raise RegistrationError(f"There is no account {username!r} in the tenant {tenant_name!r}.")
     issued = issue_token(
         tenant=tenant,
         tenant_name=tenant_name,
@@ -143,6 +149,7 @@ async def mint_token(
         lifetime=lifetime,
         patient=patient,
         fhir_user=user,
+        username=username,
     )
     session.add(issued.row)
     await session.flush()

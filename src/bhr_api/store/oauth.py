@@ -31,14 +31,26 @@ from sqlmodel import Field, SQLModel
 
 from bhr_api.store.tables import Tenant
 
-# The look-up of every FHIR request, by asyncpg. A disabled client's tokens are dead without a write to any of them;
-# the outer join lets the operator's own tokens, which belong to no registered client, through.
+# The look-up of every FHIR request, by asyncpg. The tokens of a disabled client, a changed or disabled account, a revoked grant
+# or an ended session are dead without a write to any of them; the outer joins let the operator's own tokens, which belong to
+# no registered client, and those of clients that act for themselves through.
 LOOK_UP_BEARER = """
-SELECT token.client_id, token.scope, token.patient, token.fhir_user, token.expires_at
+SELECT token.client_id, token.scope, token.patient, token.fhir_user, token.expires_at, account.username, account.also,
+       account.teams, account.roles
   FROM oauth_access_token AS token
   LEFT JOIN oauth_client AS client ON client.tenant = token.tenant AND client.client_id = token.client_id
+  LEFT JOIN account ON account.tenant = token.tenant AND account.username = token.username
+  LEFT JOIN oauth_grant AS granted ON granted.tenant = token.tenant AND granted.grant_id = token.grant_id
+  LEFT JOIN browser_session AS session
+    ON session.tenant = granted.tenant AND session.session_hash = granted.session_hash
  WHERE token.tenant = $1 AND token.token_hash = $2 AND token.revoked_at IS NULL AND client.disabled_at IS NULL
+   AND (token.username IS NULL OR (account.disabled_at IS NULL AND account.changed_at <= token.issued_at))
+   AND (token.grant_id IS NULL
+        OR (granted.created_at IS NOT NULL AND granted.revoked_at IS NULL
+            AND (account.changed_at <= granted.created_at) IS NOT FALSE))
+   AND (granted.session_hash IS NULL OR (session.ended_at IS NULL AND session.expires_at > now()))
 """
+CHANGED_ROLES = "SELECT name, scope, relation FROM role WHERE tenant = $1 AND name = ANY($2::text[])"
 TENANT_NUMBER = "SELECT tenant FROM tenant WHERE name = $1"
 
 

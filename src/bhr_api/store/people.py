@@ -7,7 +7,7 @@ strings are. Every key starts with the tenant.
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Text
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Select, Text, select
 from sqlmodel import Field, SQLModel
 
 CodePointText = Text(collation="C")
@@ -112,3 +112,11 @@ class BrowserSession(SQLModel, table=True):
     seen_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     expires_at: datetime = Field(sa_column=Column(Instant, nullable=False))
     ended_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+
+
+_accounts = SQLModel.metadata.tables["account"]
+
+
+def fhir_user_of(tenant: int, username: str) -> Select[str]:
+    """Which resource stands for the account."""
+    return select(_accounts.c.fhir_user).where(_accounts.c.tenant == tenant, _accounts.c.username == username)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from bhr_api.fhir.definitions import Resource
+from tests.fixtures.database import on_database
 from tests.fixtures.server import EVERYTHING, RunningServer
 from tests.security.attempts import INNOCENT, OWN
 from tests.security.minimal_resources import PERSONAL_TYPES, minimal_resource
@@ -14,6 +15,9 @@ from tests.security.minimal_resources import PERSONAL_TYPES, minimal_resource
 HIDDEN = "hidden-7c2e"
 ABSENT = "absent-7c2e"
 SECRET = "unspoken"
+# What the resources that may be seen are tagged with, and who is responsible for their patient.
+OPEN = "open"
+WORKER = "Practitioner/worker"
 
 _SHARED: dict[str, Resource] = {
     "Organization": {"name": "Shared"},
@@ -30,9 +34,19 @@ class World:
     tenant: str
     operator: httpx.Client
 
-    def client(self, scope: str, *, patient: str | None = None) -> httpx.Client:
+    def client(self, scope: str, *, patient: str | None = None, username: str | None = None) -> httpx.Client:
         """A client of this tenant."""
-        return self.server.client(self.server.token(self.tenant, scope, patient=patient))
+        return self.server.client(self.server.token(self.tenant, scope, patient=patient, username=username))
+
+    def confined(self, how: str) -> httpx.Client:
+        """A client that may do everything, but with the patient's own record alone: by the way `how`."""
+        if how == "patient":
+            return self.client("patient/*.cruds", patient=OWN)
+        if how == "restriction":
+            types = (*PERSONAL_TYPES, *_SHARED)
+            return self.client(" ".join(f"system/{name}.cruds?_tag={OPEN}" for name in types))
+        username = self.server.account(self.tenant, WORKER, "everything")
+        return self.client("user/*.cruds" if how == "caseload" else "patient/*.cruds", patient=OWN, username=username)
 
 
 def put_all(operator: httpx.Client, resources: list[Resource]) -> None:
@@ -56,7 +70,9 @@ def own_record() -> list[Resource]:
     pointer["basedOn"] = [{"reference": reference} for reference in hidden]
     chart = minimal_resource("List", "pointer", OWN, INNOCENT)
     chart["entry"] = [{"item": {"reference": reference}} for reference in hidden]
-    return [*own, *shared, pointer, chart]
+    team = minimal_resource("CareTeam", "team", OWN, INNOCENT)
+    team |= {"status": "active", "participant": [{"member": {"reference": WORKER}}]}
+    return [{**one, "meta": {"tag": [{"code": OPEN}]}} for one in (*own, *shared, pointer, chart, team)]
 
 
 def new_world(server: RunningServer, *, hides: str | None) -> World:
@@ -64,6 +80,11 @@ def new_world(server: RunningServer, *, hides: str | None) -> World:
     tenant = server.new_tenant()
     world = World(server, tenant, server.client(server.token(tenant, EVERYTHING)))
     put_all(world.operator, own_record())
+    sql = """
+        INSERT INTO role (tenant, name, scope, relation, changed_at)
+        SELECT tenant, 'everything', 'user/*.cruds', 'caseload', now() FROM tenant WHERE name = $1
+    """
+    on_database(server.dsn, lambda connection: connection.execute(sql, tenant))
     if hides is None:
         return world
     for _ in range(2):

@@ -99,14 +99,18 @@ def require_untouched(world: World, target: Target) -> None:
     assert versions_of(world, target) == expected
 
 
+@pytest.mark.parametrize("how", ["patient", "restriction", "caseload", "patient-of-caseload"])
 @pytest.mark.parametrize("resource_type", PERSONAL_TYPES)
-def test_another_patients_resource_does_not_exist(world: World, world_without: World, resource_type: str) -> None:
+def test_a_resource_out_of_reach_does_not_exist(
+    world: World, world_without: World, resource_type: str, how: str
+) -> None:
     target = Target(resource_type, HIDDEN, HIDDEN)
-    scope = "patient/*.cruds"
-    with world.client(scope, patient=OWN) as here, world_without.client(scope, patient=OWN) as elsewhere:
+    attempts = every_attempt(target) if how == "patient" else attempts_on(target)
+    with world.confined(how) as here, world_without.confined(how) as elsewhere:
+        assert how == "restriction" or here.get(f"/{resource_type}/{OWN}").status_code == 200
         telling = [
             (attempt, answer, twin)
-            for attempt in every_attempt(target)
+            for attempt in attempts
             if (answer := ask(here, attempt)) != (twin := ask(elsewhere, attempt)) or SECRET in answer
         ]
     assert not telling, "\n".join(f"{attempt}\n  {answer}\n  {twin}" for attempt, answer, twin in telling)

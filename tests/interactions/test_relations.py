@@ -198,22 +198,13 @@ def test_roles_change_without_a_new_token(
     server: RunningServer, tenant: str, record: httpx.Client, client_with: MakeClient
 ) -> None:
     username = server.account(tenant, WORKER, "watcher")
-    set_role(server, tenant, "watcher", "user/Flag.rs", "tenant")
+    server.set_role(tenant, "watcher", "user/Flag.rs", "tenant")
     assert flags(client_with(EVERYTHING, username=username)) == {"f-own", "f-other"}
 
-    set_role(server, tenant, "watcher", "user/Flag.rs?status=inactive", "tenant")
+    server.set_role(tenant, "watcher", "user/Flag.rs?status=inactive", "tenant")
 
     # A token that this worker has not seen yet; one that it knows follows within two seconds.
     assert flags(client_with(EVERYTHING, username=username)) == set()
-
-
-def set_role(server: RunningServer, tenant: str, name: str, scope: str, relation: str) -> None:
-    sql = """
-        INSERT INTO role (tenant, name, scope, relation, changed_at)
-        SELECT tenant, $2, $3, $4, now() FROM tenant WHERE name = $1
-        ON CONFLICT (tenant, name) DO UPDATE SET scope = excluded.scope, relation = excluded.relation
-    """
-    on_database(server.dsn, lambda connection: connection.execute(sql, tenant, name, scope, relation))
 
 
 def test_a_patient_in_context_is_seen_only_while_responsible(

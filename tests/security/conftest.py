@@ -7,7 +7,6 @@ import httpx
 import pytest
 
 from bhr_api.fhir.definitions import Resource
-from tests.fixtures.database import on_database
 from tests.fixtures.server import EVERYTHING, RunningServer
 from tests.security.attempts import INNOCENT, OWN
 from tests.security.minimal_resources import PERSONAL_TYPES, minimal_resource
@@ -80,11 +79,7 @@ def new_world(server: RunningServer, *, hides: str | None) -> World:
     tenant = server.new_tenant()
     world = World(server, tenant, server.client(server.token(tenant, EVERYTHING)))
     put_all(world.operator, own_record())
-    sql = """
-        INSERT INTO role (tenant, name, scope, relation, changed_at)
-        SELECT tenant, 'everything', 'user/*.cruds', 'caseload', now() FROM tenant WHERE name = $1
-    """
-    on_database(server.dsn, lambda connection: connection.execute(sql, tenant))
+    server.set_role(tenant, "everything", "user/*.cruds", "caseload")
     if hides is None:
         return world
     for _ in range(2):

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from bhr_api import __version__
-from bhr_api.cli import audit, clients, documents, erase, maintenance, packages, records, serving, tenants, tokens
+from bhr_api.cli import (
+    audit,
+    clients,
+    documents,
+    erase,
+    maintenance,
+    packages,
+    records,
+    roles,
+    serving,
+    tenants,
+    tokens,
+)
 from bhr_api.cli.failures import CommandGroup
 
 app = typer.Typer(
@@ -23,6 +35,7 @@ for group in (serving, maintenance, tokens, records, erase, audit, documents):
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(clients.app, name="clients")
 app.add_typer(packages.app, name="packages")
+app.add_typer(roles.app, name="roles")
 
 
 def _show_version(wanted: bool) -> None:

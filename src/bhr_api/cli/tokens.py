@@ -33,6 +33,12 @@ def token(
     user: Annotated[
         str | None, typer.Option(metavar="REFERENCE", help="The person who uses it, such as Practitioner/1.")
     ] = None,
+    username: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The account for which it speaks: it allows no more than the account's roles."
+        ),
+    ] = None,
     lifetime: Annotated[
         int, typer.Option(metavar="SECONDS", min=1, max=_LONGEST, help="How long it is good for.")
     ] = 3600,
@@ -42,11 +48,19 @@ def token(
     """Print a bearer token, and nothing else, on standard output."""
     settings = settings_of(database_url=database_url, data_dir=data_dir)
     with database_of(settings) as dsn:
-        typer.echo(asyncio.run(minted(dsn, tenant, scope, timedelta(seconds=lifetime), patient=patient, user=user)))
+        bound = {"patient": patient, "user": user, "username": username}
+        typer.echo(asyncio.run(minted(dsn, tenant, scope, timedelta(seconds=lifetime), **bound)))
 
 
 async def minted(
-    dsn: str, tenant: str, scope: str, lifetime: timedelta, *, patient: str | None = None, user: str | None = None
+    dsn: str,
+    tenant: str,
+    scope: str,
+    lifetime: timedelta,
+    *,
+    patient: str | None = None,
+    user: str | None = None,
+    username: str | None = None,
 ) -> str:
     """A fresh token of the tenant, audited."""
     async with opened(dsn) as database, session_of(dsn) as session:
@@ -60,4 +74,5 @@ async def minted(
             lifetime=lifetime,
             patient=patient,
             user=user,
+            username=username,
         )

@@ -194,6 +194,11 @@ async def erase_access_tokens(connection: Connection, tenant: int, id: str, user
     )
 
 
+async def erase_relations(connection: Connection, tenant: int, patient: int) -> None:
+    """Forget who was responsible for the patient."""
+    await connection.execute("DELETE FROM relation WHERE tenant = $1 AND patient = $2", tenant, patient)
+
+
 async def hold_writers(connection: Connection) -> None:
     """Wait until every write in flight has ended, and let no other one begin before this transaction has ended.
 

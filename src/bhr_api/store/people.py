@@ -10,6 +10,8 @@ from typing import ClassVar
 from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Select, Text, select
 from sqlmodel import Field, SQLModel
 
+from bhr_api.store.database import Connection
+
 CodePointText = Text(collation="C")
 Instant = DateTime(timezone=True)
 
@@ -120,3 +122,35 @@ _accounts = SQLModel.metadata.tables["account"]
 def fhir_user_of(tenant: int, username: str) -> Select[str]:
     """Which resource stands for the account."""
     return select(_accounts.c.fhir_user).where(_accounts.c.tenant == tenant, _accounts.c.username == username)
+
+
+async def roles(connection: Connection, tenant: int) -> list[tuple[str, str, str]]:
+    """(name, scope, relation) of the roles that the operator defined or changed."""
+    return [
+        tuple(row)
+        for row in await connection.fetch(
+            "SELECT name, scope, relation FROM role WHERE tenant = $1 ORDER BY name", tenant
+        )
+    ]
+
+
+async def put_role(connection: Connection, tenant: int, name: str, scope: str, relation: str, now: datetime) -> None:
+    """Define a role, or change it."""
+    await connection.execute(
+        """
+        INSERT INTO role (tenant, name, scope, relation, changed_at) VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (tenant, name) DO UPDATE
+        SET scope = excluded.scope, relation = excluded.relation, changed_at = excluded.changed_at
+        """,
+        tenant,
+        name,
+        scope,
+        relation,
+        now,
+    )
+
+
+async def delete_role(connection: Connection, tenant: int, name: str) -> bool:
+    """Forget what the operator said of a role; whether there was anything."""
+    found = await connection.fetchval("DELETE FROM role WHERE tenant = $1 AND name = $2 RETURNING name", tenant, name)
+    return found is not None

@@ -155,7 +155,7 @@ ODD_SCOPES = [
     "system/Patient",
     "system/.r",
     "system/Patient.r?",
-    "system/Patient.rs?identifier=a",
+    "system/Patient.rs?birthdate=2000",
     "system/Patient.r*",
     "system/*.*s",
     "System/Patient.rs",

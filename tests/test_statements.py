@@ -375,8 +375,8 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     (directory / "keys.json").write_text(jwks_of(ECKey.generate_key("P-384", {"kid": "k2"})))
     (directory / "changed.ndjson").write_text('{"resourceType":"Patient","id":"sample-0001"}')
 
-    def run(*arguments: str) -> str:
-        ran = CliRunner().invoke(app, [*arguments, "--database-url", dsn])
+    def run(*arguments: str, stdin: str | None = None) -> str:
+        ran = CliRunner().invoke(app, [*arguments, "--database-url", dsn], input=stdin)
         assert ran.exit_code == 0, (arguments, ran.output)
         return ran.stdout
 
@@ -397,6 +397,10 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     run("clients", "rotate", client_id, "--jwks", str(directory / "keys.json"))
     run("clients", "disable", client_id)
     run("token", "--scope", "system/*.rs", "--tenant", "north")
+    person = ("--username", "doe", "--fhir-user", "Practitioner/1", "--tenant", "north", "--password-stdin")
+    run("users", "add", *person, stdin="a pass phrase")
+    run("users", "passwd", "doe", "--password-stdin", "--tenant", "north", stdin="another pass phrase")
+    run("users", "list", "--tenant", "north")
     run("import", str(directory / "changed.ndjson"), "--tenant", "north", "--errors", str(directory / "refused.ndjson"))
     code = run("erase", "--tenant", "north", "--patient", "sample-0001").rsplit(maxsplit=1)[-1]
     run("erase", "--tenant", "north", "--patient", "sample-0001", "--confirm", code)

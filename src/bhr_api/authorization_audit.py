@@ -10,7 +10,7 @@ from bhr_api.auth.audit import AuthorizationAudit, AuthorizationEvent
 from bhr_api.store.audit_table import AuditRow
 from bhr_api.store.row_ids import RowIds
 
-_STATUS = {"success": 200, "invalid_client": 401, "temporarily_unavailable": 429}
+_STATUS = {"success": 200, "invalid_client": 401, "login_failed": 401, "temporarily_unavailable": 429}
 # Tenants begin at 1: events of requests that name no tenant that exists are kept under 0.
 NO_TENANT = 0
 

@@ -60,6 +60,15 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Browser origins that may call besides those that clients register, separated by commas."
     )
+    session_idle_seconds: float = Field(
+        1800.0,
+        ge=0.001,
+        le=43200,
+        description="How long a signed-in person may do nothing before they must sign in again.",
+    )
+    secret_key_file: Path | None = Field(
+        None, description="The key that seals the secrets of one-time codes; unset, secret.key in the data directory."
+    )
     log_format: str = Field("json", pattern="^(json|console)$", description="json or console.")
 
     @field_validator("cors_origins", mode="before")
@@ -110,6 +119,11 @@ class Settings(BaseSettings):
     def issuer(self) -> str:
         """The public URL without a trailing slash."""
         return (self.public_url or f"http://{_address_of(self.host)}:{self.port}").rstrip("/")
+
+    @property
+    def secret_key_path(self) -> Path:
+        """Where the secret key is kept."""
+        return self.secret_key_file or self.data_dir / "secret.key"
 
     @property
     def base_url(self) -> str:

@@ -11,12 +11,14 @@ from tests.fixtures.auth import (
     rsa_key,
     running_auth_server,
 )
+from tests.fixtures.people import desk
 
 __all__ = [
     "auth_clock",
     "auth_dsn",
     "auth_server",
     "backend_client",
+    "desk",
     "ec_key",
     "jwks_site",
     "public_app",

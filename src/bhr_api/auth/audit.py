@@ -14,6 +14,9 @@ Action = Literal[
     "launch",
     "userinfo",
     "register",
+    "login",
+    "logout",
+    "account",
 ]
 
 

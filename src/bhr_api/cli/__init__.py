@@ -18,6 +18,7 @@ from bhr_api.cli import (
     serving,
     tenants,
     tokens,
+    users,
 )
 from bhr_api.cli.failures import CommandGroup
 
@@ -34,6 +35,7 @@ for group in (serving, maintenance, tokens, records, erase, audit, documents):
     group.register(app)
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(clients.app, name="clients")
+app.add_typer(users.app, name="users")
 app.add_typer(packages.app, name="packages")
 app.add_typer(roles.app, name="roles")
 

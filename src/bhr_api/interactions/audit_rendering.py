@@ -82,6 +82,9 @@ MEANINGS: Mapping[str, Meaning] = {
     "oauth-launch": Meaning(AUTHENTICATION, None, "E"),
     "oauth-userinfo": Meaning(AUTHENTICATION, None, "E"),
     "oauth-register": Meaning(AUTHENTICATION, None, "E"),
+    "oauth-login": Meaning(AUTHENTICATION, None, "E"),
+    "oauth-logout": Meaning(AUTHENTICATION, None, "E"),
+    "oauth-account": Meaning(AUTHENTICATION, None, "E"),
 }
 # Any name that is not above is that of an operation.
 OPERATION = Meaning(REST, "operation", "E")

@@ -27,8 +27,11 @@ from bhr_api.routers.cross_origin import CrossOrigin, RegisteredOrigins
 from bhr_api.routers.discovery import PATH as DISCOVERY_PATH
 from bhr_api.routers.documents import documents_router
 from bhr_api.routers.fhir import FHIRApplication, Limits
+from bhr_api.routers.request_rates import RequestRates
 from bhr_api.routers.requests import Receive, Scope, Send
+from bhr_api.routers.security_headers import SecurityHeaders
 from bhr_api.settings import Settings
+from bhr_api.shared_directory import shared_rates
 from bhr_api.store.audit import AuditTrail
 from bhr_api.store.audit_seal import AuditSealer
 from bhr_api.store.database import Database, engine_for
@@ -74,7 +77,11 @@ class Application:
         )
         self.rest.include_router(documents_router(lambda: _openapi_document(settings)))
         self._origins = RegisteredOrigins(settings.cors_origins)
-        self._door = CrossOrigin(self._route, self._origins)
+        self._rates = RequestRates(
+            settings.client_requests_per_minute, settings.user_requests_per_minute, shared_rates()
+        )
+        is_https = settings.issuer.startswith("https:")
+        self._door = SecurityHeaders(CrossOrigin(self._route, self._origins), is_https=is_https)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or run the lifespan."""
@@ -152,6 +159,7 @@ class Application:
             operations=Operations(OPERATIONS),
             definitions=definitions,
             profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
+            rates=self._rates,
             observe=observe_request,
             wake_jobs=runner.wake,
         )

@@ -255,6 +255,22 @@ class OverloadedError(RefusalError):
         return {"Retry-After": str(self.retry_after_seconds)}
 
 
+class RateLimitedError(RefusalError):
+    """The client, or the person who uses it, makes more requests than the operator allows."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, per_minute: int, *, retry_after_seconds: int) -> None:
+        super().__init__(f"At most {per_minute} requests a minute are taken; wait {retry_after_seconds} seconds.")
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When to come back, in seconds."""
+        return {"Retry-After": str(self.retry_after_seconds)}
+
+
 class BeingIndexedError(RefusalError):
     """The search parameter is defined, but its index is not complete yet; `percent` of it are made."""
 

@@ -1,6 +1,7 @@
 """Settings: environment variables with the prefix BHR_, or a .env file; docs/settings.md explains each."""
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -68,6 +69,14 @@ class Settings(BaseSettings):
     )
     secret_key_file: Path | None = Field(
         None, description="The key that seals the secrets of one-time codes; unset, secret.key in the data directory."
+    client_requests_per_minute: int | None = Field(
+        None, ge=1, le=10_000_000, description="How many requests a minute a client may make before 429."
+    )
+    user_requests_per_minute: int | None = Field(
+        None, ge=1, le=10_000_000, description="How many requests a minute a person may make, by whatever client."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Addresses or networks of proxies whose X-Forwarded-For is believed, separated by commas."
     )
     log_format: str = Field("json", pattern="^(json|console)$", description="json or console.")
 
@@ -83,6 +92,17 @@ class Settings(BaseSettings):
             if not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin; one looks like https://app.example.org")
         return origins
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split_proxies(cls, value: object) -> object:
+        given = value.replace(",", " ").split() if isinstance(value, str) else value
+        if not isinstance(given, list | tuple):
+            return given
+        try:
+            return tuple(str(ip_network(str(one))) for one in given)
+        except ValueError as error:
+            raise ValueError(f"{error}; write addresses or networks such as 10.0.0.5 or 10.0.0.0/24") from error
 
     @field_validator("required_profiles", mode="before")
     @classmethod

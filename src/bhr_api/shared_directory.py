@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _PREFIX = "bhr-workers-"
+# The file of the workers' common request rates.
+RATES = "rates"
 # A directory is locked right after it is made; one that is younger may be about to be.
 _YOUNG_SECONDS = 60.0
 
@@ -40,3 +42,10 @@ def _remove_leftover(path: Path) -> None:
         if time.time() - path.stat().st_mtime > _YOUNG_SECONDS:
             with _locked(path):
                 shutil.rmtree(path)
+
+
+def shared_rates() -> Path | None:
+    """The file of the request rates; None for a single worker, which has no directory to share."""
+    directory = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    path = None if directory is None else Path(directory, RATES)
+    return path if path is not None and path.exists() else None

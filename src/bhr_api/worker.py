@@ -17,8 +17,9 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from bhr_api.bounded_protocol import BoundedHttpProtocol
+from bhr_api.routers.request_rates import RequestRates
 from bhr_api.settings import Settings
-from bhr_api.shared_directory import shared_directory
+from bhr_api.shared_directory import RATES, shared_directory
 from bhr_api.shared_listener import SharingConfig
 from bhr_api.telemetry import configure_logging, forget_worker
 
@@ -82,7 +83,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "log_config": None,
         "server_header": False,
         "date_header": True,
-        "proxy_headers": False,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
         "timeout_graceful_shutdown": settings.shutdown_seconds,
         "backlog": 2048,
     }
@@ -98,6 +100,7 @@ def _serve_here(options: dict[str, Any]) -> None:
 def _serve_in_workers(options: dict[str, Any]) -> None:
     with shared_directory() as directory:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+        RequestRates.make_file(directory / RATES)
         config = SharingConfig(directory / "connections", **options)
         workers = _Workers(config, sockets=[config.bind_socket()])
         workers.run()

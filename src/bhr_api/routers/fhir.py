@@ -29,6 +29,7 @@ from bhr_api.interactions.results import Result
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.routers.binaries import binary_of, is_raw_read, is_raw_write, raw_content
 from bhr_api.routers.error_handler import refusal_of
+from bhr_api.routers.request_rates import RequestRates
 from bhr_api.routers.requests import (
     Headers,
     Receive,
@@ -87,6 +88,7 @@ class FHIRApplication:
     operations: Operations[Context]
     definitions: DefinitionsRegistry
     profiles: ProfileChecks
+    rates: RequestRates
     observe: Callable[[str, str, int, float], None]
     wake_jobs: Callable[[], None]
     made_statement: tuple[str, bytes, str] | None = None
@@ -122,6 +124,7 @@ class FHIRApplication:
             return await self._answer_metadata(send, headers, query, request_id, exchange, head=method == "HEAD")
         caller = await self.tokens.caller(headers.authorization())
         exchange.caller = caller
+        self.rates.admit(caller)
         request = parse_request(method, path, query)
         exchange.interaction, exchange.resource_type = request.interaction, request.resource_type
         parameters = dict(request.parameters)

@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     )
     secret_key_file: Path | None = Field(
         None, description="The key that seals the secrets of one-time codes; unset, secret.key in the data directory."
+    )
     client_requests_per_minute: int | None = Field(
         None, ge=1, le=10_000_000, description="How many requests a minute a client may make before 429."
     )

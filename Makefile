@@ -34,7 +34,7 @@ test: $(VENV)/.installed-dev tests/clients/node_modules ## Run every test.
 	$(BIN)/pytest -n auto --dist loadgroup -m 'not soak'
 
 soak: $(VENV)/.installed-dev ## Run the long tests.
-	$(BIN)/pytest -m soak
+	$(BIN)/pytest -n auto --dist loadgroup -m soak
 
 check: $(VENV)/.installed-dev ## Check format, lint and types.
 	$(BIN)/ruff format --check .

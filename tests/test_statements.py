@@ -33,6 +33,7 @@ from bhr_api.app import Application
 from bhr_api.cli import app
 from bhr_api.fhir import json_text
 from bhr_api.samples import generate
+from bhr_api.search import include
 from bhr_api.settings import Settings
 from bhr_api.store import jobs, tenants
 from bhr_api.store.database import Connection, Database
@@ -197,7 +198,8 @@ def noted(postgresql: TestServer, tmp_path_factory: pytest.TempPathFactory) -> I
     """A database of its own, and what a server and the commands sent to it."""
     dsn = postgresql.new_database()
     asyncio.run(migrate(dsn))
-    with noting(dsn) as notes:
+    with noting(dsn) as notes, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(include, "MAXIMUM_INCLUDED", 1)
         tenant = run_server(dsn, notes)
         asyncio.run(work_on_jobs(dsn, tenant))
         # Afterwards, so that there are seals to verify.
@@ -297,7 +299,8 @@ def interact(client: httpx.Client, allowed: set[int]) -> None:
     for url in [*SEARCHES.values(), *READS]:
         answer = client.get(url)
         assert answer.status_code in allowed, (url, answer.text)
-        follow(client, answer)
+        follow(client, answer, "next", "previous")
+        follow(client, answer, "related")
     for url in ("Patient/none", "Patient/none/_history", "Patient/sample-0001/_history/99"):
         assert client.get(url).status_code == 404
     for entry in client.get("AuditEvent?_count=1").json().get("entry", ()):
@@ -329,9 +332,9 @@ def trace_deleted_patient(client: httpx.Client) -> None:
     assert client.get("AuditEvent?patient=gone&_sort=-date").json()["entry"]
 
 
-def follow(client: httpx.Client, answer: httpx.Response) -> None:
-    """The next page, and from there the one before."""
-    for relation in ("next", "previous"):
+def follow(client: httpx.Client, answer: httpx.Response, *relations: str) -> None:
+    """From page to page by links of these relations, one after the other."""
+    for relation in relations:
         links = answer.json().get("link", ()) if answer.status_code == 200 else ()
         for link in links:
             if link["relation"] == relation:

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from bhr_api.fhir.bundles import Link
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.requests import Parameters
-from bhr_api.search.cursor import Position
+from bhr_api.search import include
+from bhr_api.search.cursor import Position, Rest
 from bhr_api.search.query import SearchQuery
 from bhr_api.store.row_ids import first_row_id_at
 
@@ -27,16 +28,20 @@ class Walk:
         self._first = f"{context.base_url}/{path}".rstrip("/") + (f"?{self.applied}" if self.applied else "")
         # What a cursor belongs to: the order may come from the query's criteria, and a cursor holds that order's values.
         self._sealed_for = f"{path}?{self.applied} by {','.join(key.text for key in query.order)}"
-        self.position = self._position(now)
+        self._now = now
+        self.position = self._position()
         own = self._first if query.cursor is None else self._with_cursor(query.cursor)
         self.links: list[Link] = [("self", own)]
 
-    def _position(self, now: datetime) -> Position:
+    def _position(self) -> Position:
         context = self._context
         if self._query.cursor is not None:
             return context.words.seal.open(self._query.cursor, self._sealed_for, context.holder)
-        # Rows made from now on have greater numbers: they stay out of this walk.
-        return Position((), 0, max(context.row_ids.next(), first_row_id_at(now.timestamp() + 0.001)))
+        return Position((), 0, self._bound())
+
+    def _bound(self) -> int:
+        """Rows made from now on have greater numbers: they stay out of a walk that begins."""
+        return max(self._context.row_ids.next(), first_row_id_at(self._now.timestamp() + 0.001))
 
     def page(self, rows: Sequence[Any]) -> Sequence[Any]:
         """The rows of the page in their order, of those that were fetched: one more, if there is more to see."""
@@ -48,14 +53,35 @@ class Walk:
         if self._query.summary == "count":
             return rows
         self.links.append(("first", self._first))
+        if position.rest is not None:
+            return rows
         if rows and (has_more if position.backward else position.row_id):
             self.links.append(("previous", self._beyond(rows[0], backward=True)))
         if rows and (has_more or position.backward):
             self.links.append(("next", self._beyond(rows[-1], backward=False)))
         return rows
 
+    def included(self, matches: Sequence[Any], rows: Sequence[Any]) -> tuple[Sequence[Any], bool]:
+        """What the page of `matches` holds of the included `rows`, in their order, and whether a link leads to more.
+
+        On the page of the matches that link is `related`, as `next` leads to the next matches; on the pages that follow
+        from it, which hold included resources only, it is `next`.
+        """
+        rows = sorted(rows, key=lambda row: row["row_id"])
+        held = rows[: include.MAXIMUM_INCLUDED]
+        if len(rows) == len(held):
+            return held, False
+        last, rest = held[-1]["row_id"], self.position.rest
+        following = (
+            rest._replace(last=last) if rest else Rest.of([row["row_id"] for row in matches], last, self._bound())
+        )
+        self.links.append(("next" if rest else "related", self._at(self.position._replace(rest=following))))
+        return held, True
+
     def _beyond(self, row: Any, *, backward: bool) -> str:
-        position = Position(tuple(row["sort"]), row["row_id"], self.position.bound, backward)
+        return self._at(Position(tuple(row["sort"]), row["row_id"], self.position.bound, backward))
+
+    def _at(self, position: Position) -> str:
         return self._with_cursor(self._context.words.seal.seal(position, self._sealed_for, self._context.holder))
 
     def _with_cursor(self, cursor: str) -> str:

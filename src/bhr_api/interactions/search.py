@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from bhr_api.errors import Issue, TooCostlyError
+from bhr_api.errors import Issue
 from bhr_api.fhir import bundles
 from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import PATIENT_COMPARTMENT, RESOURCE_TYPES
@@ -19,7 +19,6 @@ from bhr_api.interactions.terminologies import search_context
 from bhr_api.search.compiler import Statement, compile_count, compile_page, compile_system_page
 from bhr_api.search.criteria import either
 from bhr_api.search.cursor import Position
-from bhr_api.search.include import MAXIMUM_INCLUDED
 from bhr_api.search.parameters import parameters_of
 from bhr_api.search.query import SearchQuery, parse_query
 from bhr_api.search.types import reference
@@ -53,11 +52,14 @@ async def answer(
     walk = Walk(context, query, path, now)
     rows, total = await _fetch(context, queries, walk.position)
     matches = walk.page([row for row in rows if row["mode"] == "match"])
-    included = [row for row in rows if row["mode"] == "include"]
+    included, is_more = walk.included(matches, [row for row in rows if row["mode"] == "include"])
     await _record(context, request, walk.applied, [*matches, *included])
     entries = [_entry(context, query, row) for row in (*matches, *included)]
-    if query.ignored:
-        entries.append(bundles.outcome_entry([_ignored(name) for name in query.ignored]))
+    issues = [_ignored(name) for name in query.ignored]
+    if is_more:
+        issues.append(_incomplete(walk.links[-1][0]))
+    if issues:
+        entries.append(bundles.outcome_entry(issues))
     body = bundles.bundle("searchset", instant_text(now), total=total, links=walk.links, entries=entries)
     return Result(200, body)
 
@@ -89,8 +91,6 @@ async def _fetch(
                 limit = ESTIMATE_LIMIT if query.total == "estimate" else None
                 statement = compile_count(one, context.visibility, context.words.heavy, position, limit)
                 total += await connection.fetchval(statement.sql, *statement.values)
-    if len(rows) > MAXIMUM_INCLUDED + query.count:
-        raise TooCostlyError(f"The includes bring more than {MAXIMUM_INCLUDED} resources; ask for a smaller _count.")
     return rows, total
 
 
@@ -111,6 +111,14 @@ def _entry(context: Context, query: SearchQuery, row: Any) -> bytes:
 
 def _ignored(name: str) -> Issue:
     return Issue("warning", "not-supported", f"The parameter {name!r} is not known here and was not applied.")
+
+
+def _incomplete(relation: str) -> Issue:
+    return Issue(
+        "warning",
+        "incomplete",
+        f"The matches include more resources than one page holds; the link {relation!r} leads to the others.",
+    )
 
 
 async def _record(context: Context, request: Request, applied: str, rows: Sequence[Any]) -> None:

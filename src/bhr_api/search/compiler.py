@@ -6,9 +6,9 @@ Which road it takes to the rows is chosen in `roads.py`.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bhr_api.search import include
 from bhr_api.search.criteria import Heavy
-from bhr_api.search.cursor import Position
-from bhr_api.search.include import MAXIMUM_INCLUDED, reached_sql
+from bhr_api.search.cursor import Position, Rest
 from bhr_api.search.order import Order
 from bhr_api.search.query import SearchQuery
 from bhr_api.search.roads import Road, Way, choose_road, only_postings, walk_condition, ways_of
@@ -36,8 +36,11 @@ def compile_page(
     """The statement for one page beyond `position`, one row more than a page to tell whether another follows.
 
     Its rows are (mode, resource_type, id, version, last_updated, patient, body, row_id, sort values as text); mode is match
-    or include. `heavy` are the tenant's tokens that must not drive the statement.
+    or include. Of the included rows it gives one more than a page may hold, too, in no order; for the rest of a page no
+    matches. `heavy` are the tenant's tokens that must not drive the statement.
     """
+    if position.rest is not None:
+        return _compile_rest([query], visibility, hasher, position.rest)
     binder = visibility.binder()
     ways = ways_of(query, visibility, heavy, position, binder)
     matched = _merged([query], [(way, _matched(query, way, position, binder)) for way in ways], position)
@@ -52,6 +55,8 @@ def compile_system_page(
     position: Position,
 ) -> Statement:
     """The same for a search of several types, whose `queries` differ by their types alone: a page of each, merged."""
+    if position.rest is not None:
+        return _compile_rest(queries, visibility, hasher, position.rest)
     binder = visibility.binder()
     pages = [
         (way, _matched(query, way, position, binder))
@@ -97,17 +102,48 @@ def _whole_page(matched: str, query: SearchQuery, visibility: Visibility, hasher
     return f"""
         WITH RECURSIVE matched AS MATERIALIZED ({matched}),
         page AS MATERIALIZED (SELECT * FROM matched LIMIT {query.count}),
-        {reached_sql(query.includes, visibility, hasher, binder)},
-        included AS (
-            SELECT DISTINCT resource_type, row_id FROM reached
-            WHERE depth > 0 AND row_id NOT IN (SELECT row_id FROM page) LIMIT {MAXIMUM_INCLUDED + 1}
-        )
+        {include.reached_sql(query.includes, visibility, hasher, binder)},
+        {_included("TRUE")}
         SELECT 'match' AS mode, {columns}, sort FROM matched
         UNION ALL
-        SELECT 'include', r.resource_type, r.id, r.version, r.last_updated, r.patient, r.body, r.row_id, NULL
-        FROM included JOIN resource r ON r.tenant = $1 AND r.resource_type = included.resource_type
-            AND r.row_id = included.row_id
+        {_INCLUDED_ROWS}
     """
+
+
+_INCLUDED_ROWS = """
+    SELECT 'include' AS mode, r.resource_type, r.id, r.version, r.last_updated, r.patient, r.body, r.row_id,
+        NULL::text[] AS sort
+    FROM included JOIN resource r ON r.tenant = $1 AND r.resource_type = included.resource_type
+        AND r.row_id = included.row_id
+"""
+
+
+def _included(condition: str) -> str:
+    """The table of the first rows in their order that were reached, are under `condition` and no matches."""
+    return f"""
+        included AS (
+            SELECT DISTINCT row_id, resource_type FROM reached
+            WHERE depth > 0 AND {condition} AND row_id NOT IN (SELECT row_id FROM page)
+            ORDER BY row_id LIMIT {include.MAXIMUM_INCLUDED + 1}
+        )
+    """
+
+
+def _compile_rest(queries: Sequence[SearchQuery], visibility: Visibility, hasher: TokenHasher, rest: Rest) -> Statement:
+    """The statement for more of what a page includes: what its matches, as they are now, lead to after the last one."""
+    binder = visibility.binder()
+    types = [query.resource_type for query in queries]
+    matches = binder.bind(rest.matches, "bigint[]")
+    last, bound = binder.bind(rest.last, "bigint"), binder.bind(rest.bound, "bigint")
+    sql = f"""
+        WITH RECURSIVE page AS MATERIALIZED (
+            SELECT r.* FROM resource r WHERE {visibility.of_types(types, "s", "r", binder)} AND r.row_id = ANY({matches})
+        ),
+        {include.reached_sql(queries[0].includes, visibility, hasher, binder)},
+        {_included(f"row_id > {last} AND row_id <= {bound}")}
+        {_INCLUDED_ROWS}
+    """
+    return Statement(sql, binder.values)
 
 
 def compile_count(

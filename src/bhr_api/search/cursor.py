@@ -7,7 +7,10 @@ one query of one caller: elsewhere it does not open.
 import base64
 import json
 import secrets
+import zlib
+from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
@@ -18,16 +21,40 @@ from bhr_api.errors import InvalidParameterError
 _NONCE_BYTES = 12
 
 
+class Rest(NamedTuple):
+    """Where the included resources of a page go on: after the row id `last`, without rows made after `bound`.
+
+    `steps` are the row ids of the page's matches in ascending order, each as its distance from the one before: a thousand
+    of them fit into an address.
+    """
+
+    steps: tuple[int, ...]
+    last: int
+    bound: int
+
+    @classmethod
+    def of(cls, matches: Iterable[int], last: int, bound: int) -> "Rest":
+        """The rest of the page with these matches."""
+        return cls(tuple(after - before for before, after in pairwise([0, *sorted(matches)])), last, bound)
+
+    @property
+    def matches(self) -> list[int]:
+        """The row ids of the page's matches."""
+        return list(accumulate(self.steps))
+
+
 class Position(NamedTuple):
     """The row next to a page: its sort values as text and its row id (0: none, the walk begins).
 
     `bound` keeps rows made later out of the walk; `backward` when the page is the one before the row, not the one after.
+    With `rest` it is not the page itself, but more of what its matches include.
     """
 
     values: tuple[str, ...]
     row_id: int
     bound: int
     backward: bool = False
+    rest: Rest | None = None
 
 
 class CursorSeal:
@@ -40,8 +67,8 @@ class CursorSeal:
     def seal(self, position: Position, query: str, holder: str) -> str:
         """An opaque text for `position` in the walk of `query` (its parameters) by `holder`."""
         nonce = secrets.token_bytes(_NONCE_BYTES)
-        text = json.dumps(position, separators=(",", ":"))
-        sealed = nonce + self._cipher.encrypt(nonce, text.encode(), _context(query, holder))
+        text = zlib.compress(json.dumps(position, separators=(",", ":")).encode())
+        sealed = nonce + self._cipher.encrypt(nonce, text, _context(query, holder))
         return f"{self._tenant_name}.{base64.urlsafe_b64encode(sealed).rstrip(b'=').decode()}"
 
     def open(self, cursor: str, query: str, holder: str) -> Position:
@@ -56,8 +83,8 @@ class CursorSeal:
             raise InvalidParameterError(
                 "_cursor", cursor, "this is no cursor of this query; follow the links of the first page"
             )
-        values, *others = json.loads(opened)
-        return Position(tuple(values), *others)
+        values, row_id, bound, backward, rest = json.loads(zlib.decompress(opened))
+        return Position(tuple(values), row_id, bound, backward, rest and Rest(tuple(rest[0]), *rest[1:]))
 
 
 def _context(query: str, holder: str) -> bytes:

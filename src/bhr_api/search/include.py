@@ -1,7 +1,7 @@
 """_include and _revinclude: further resources that come with the matches (FHIR R4, search.html#revinclude).
 
-Each included row is under the same visibility condition as a match. Nothing is cut off silently: a page that would bring more
-than the limit is refused.
+Each included row is under the same visibility condition as a match. Nothing is cut off silently: what a page does not hold of
+them follows on pages of its own, in the order of the row ids, which never change.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from bhr_api.store.sql import Binder
 
 MAXIMUM_DEPTH = 8
 MAXIMUM_INCLUDED = 10_000
+"""Of one page."""
 
 
 @dataclass(frozen=True, slots=True)

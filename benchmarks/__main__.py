@@ -12,7 +12,19 @@ from pathlib import Path
 import asyncpg
 from rich.console import Console
 
-from benchmarks import dataset, extraction, latency, other_server, raw, report, traffic, transfer, validation, wrk
+from benchmarks import (
+    authorization,
+    dataset,
+    extraction,
+    latency,
+    other_server,
+    raw,
+    report,
+    traffic,
+    transfer,
+    validation,
+    wrk,
+)
 from benchmarks.dataset import Share
 from benchmarks.figures import BYTES_BAR, LOAD_BAR, MEMORY_BAR, START_BAR, Fact, Figures, HttpRow
 from benchmarks.processes import Server, end_tidily_on_sigterm, postgresql, serving
@@ -87,7 +99,10 @@ def _measure(console: Console, server: EmbeddedPostgreSQL, arguments: argparse.N
     with serving(server.dsn, arguments.workers) as running:
         name = f"start to the first answer, workers: {arguments.workers}"
         figures.facts.append(Fact(name, running.start_seconds, "s", START_BAR))
-        figures.facts += _measure_http(console, running, run, Client(running.port, token, share), figures)
+        client = Client(running.port, token, share)
+        figures.facts += _measure_http(console, running, run, client, figures)
+        console.print("Measuring: what authorization costs ...")
+        figures.facts += authorization.measure(server.dsn, client, run.http)
     console.print("Exporting and importing ...")
     figures.facts += transfer.measure(server.dsn, share.tenant, CORES)
     if arguments.compare:

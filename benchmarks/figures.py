@@ -9,6 +9,7 @@ MEMORY_BAR = 200
 START_BAR = 3
 LOAD_BAR = 5_000
 EXPORT_BAR = 15_000
+AUTHORIZATION_BAR = 85
 
 
 @dataclass(slots=True)

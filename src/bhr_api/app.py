@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
 
 import asyncpg
@@ -16,6 +16,8 @@ from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.errors import RefusalError
+from bhr_api.interactions import async_requests
+from bhr_api.interactions.async_work import AsyncWork
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
@@ -131,9 +133,10 @@ class Application:
             statement_timeout_seconds=settings.async_statement_timeout_seconds,
         )
 
-    def _job_handlers(self) -> dict[str, Handler]:
+    def _job_handlers(self, fhir: FHIRApplication) -> dict[str, Handler]:
         """What carries out each kind of job (`job_runner` tells how to add one)."""
-        return {}
+        kept = timedelta(hours=self._settings.async_result_hours)
+        return {async_requests.KIND: AsyncWork(fhir.context_of, kept)}
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
@@ -141,8 +144,6 @@ class Application:
         database = self._database = await self._reach_database()
         async with database.acquire() as connection:
             await self.row_ids.take_node(connection)
-        jobs_database = await self._open_for_jobs()
-        runner = JobRunner(database, jobs_database, self._job_handlers())
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
         tenants = TenantRegistry(database)
         definitions = DefinitionsRegistry(database)
@@ -154,15 +155,22 @@ class Application:
             tenants=tenants,
             base_url=settings.base_url,
             issuer=settings.issuer,
-            limits=Limits(settings.body_limit, settings.bundle_limit, settings.request_timeout_seconds),
+            limits=Limits(
+                settings.body_limit,
+                settings.bundle_limit,
+                settings.request_timeout_seconds,
+                settings.async_unfinished_limit,
+            ),
             lenient=settings.lenient,
             operations=Operations(OPERATIONS),
             definitions=definitions,
             profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
             rates=self._rates,
             observe=observe_request,
-            wake_jobs=runner.wake,
         )
+        jobs_database = await self._open_for_jobs()
+        runner = JobRunner(database, jobs_database, self._job_handlers(self._fhir))
+        self._fhir.wake_jobs = runner.wake
         audit.start()
         tenants.start()
         await self._origins.reload(database)

@@ -13,8 +13,8 @@ of a refusal; `routers/error_handler.py` alone sends it.
     ├── ForbiddenError 403             │                               │   └── MultipleMatchesError
     ├── AddressTooLongError 414        ├── UnsupportedMediaTypeError 415
     ├── InvalidResourceError 422       ├── TooCostlyError 422
-    └── InternalError 500              ├── OverloadedError 503
-                                       └── BeingIndexedError 503
+    ├── TooManyJobsError 429           ├── OverloadedError 503
+    └── InternalError 500              └── BeingIndexedError 503
 """
 
 from collections.abc import Mapping, Sequence
@@ -288,6 +288,21 @@ class BeingIndexedError(RefusalError):
     def headers(self) -> Mapping[str, str]:
         """When to come back, in seconds."""
         return {"Retry-After": "5"}
+
+
+class TooManyJobsError(RefusalError):
+    """The client has as many unfinished jobs as it may (R4 async.html: the client should back off)."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"A client has at most {most} unfinished requests at a time; wait for one, or cancel it.")
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """When to come back, in seconds."""
+        return {"Retry-After": "10"}
 
 
 class InternalError(RefusalError):

@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     async_statement_timeout_seconds: float = Field(
         600.0, ge=0.001, le=86400, description="How long a statement of a job may run, to the millisecond."
     )
+    async_result_hours: float = Field(
+        24.0, ge=0.001, le=8760, description="How long the answer of an asynchronous request is kept."
+    )
+    async_unfinished_limit: int = Field(
+        10, ge=1, le=10000, description="How many asynchronous requests of a client may be unfinished at a time."
+    )
     audit_flush_seconds: float = Field(
         0.2, ge=0, le=3600, description="How long reads wait for the audit; 0 is before the answer."
     )

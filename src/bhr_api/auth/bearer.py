@@ -64,11 +64,17 @@ class TokenReader:
             row = None if tenant is None else await connection.fetchrow(LOOK_UP_BEARER, tenant, token.digest)
             if tenant is None or row is None or row["expires_at"] <= self._clock():
                 raise _not_valid()
-            person = await _person(connection, tenant, row)
-        scopes = parse_scopes(row["scope"])
-        caller = Caller(tenant, row["client_id"], scopes, row["fhir_user"], row["patient"], person)
+            caller = await _caller(connection, tenant, row)
         self._remember(header, _Cached(caller, reread_at, row["expires_at"]))
         return caller
+
+    async def caller_of(self, tenant: int, digest: bytes) -> Caller:
+        """Who held the token of this digest, expired or not. Raises `UnauthenticatedError` when it was taken back."""
+        async with self._acquire() as connection:
+            row = await connection.fetchrow(LOOK_UP_BEARER, tenant, digest)
+            if row is None:
+                raise _not_valid()
+            return await _caller(connection, tenant, row)
 
     async def _tenant(self, name: str, connection: "Connection") -> int | None:
         if name not in self._tenants:
@@ -85,6 +91,11 @@ class TokenReader:
             del self._cache[next(iter(self._cache))]
 
 
+async def _caller(connection: "Connection", tenant: int, row: Any) -> Caller:
+    person = await _person(connection, tenant, row)
+    return Caller(tenant, row["client_id"], parse_scopes(row["scope"]), row["fhir_user"], row["patient"], person)
+
+
 async def _person(connection: "Connection", tenant: int, row: Any) -> Person | None:
     """Who signed in, with the roles as they are now; None for a token that no account stands behind."""
     if row["username"] is None:
@@ -93,6 +104,11 @@ async def _person(connection: "Connection", tenant: int, row: Any) -> Person | N
     roles = effective_roles(row["roles"], [tuple(each) for each in changed])
     selves = tuple(dict.fromkeys((row["fhir_user"], *row["also"])))
     return Person(row["username"], selves, tuple(row["teams"]), roles)
+
+
+def digest_in(header: str | None) -> bytes:
+    """The digest under which the token of this header is stored. Raises `UnauthenticatedError` for none."""
+    return _token_in(header).digest
 
 
 def _token_in(header: str | None) -> OpaqueString:

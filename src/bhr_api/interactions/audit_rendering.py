@@ -72,6 +72,8 @@ MEANINGS: Mapping[str, Meaning] = {
     "conditional-update": Meaning(REST, "update", "U"),
     "conditional-patch": Meaning(REST, "patch", "U"),
     "conditional-delete": Meaning(REST, "delete", "D"),
+    "async-status": Meaning(REST, None, "R"),
+    "async-cancel": Meaning(REST, None, "D"),
     "unknown": Meaning(REST, None, "E"),
     "authenticate": Meaning(AUTHENTICATION, None, "E"),
     "oauth-grant": Meaning(AUTHENTICATION, None, "E"),

@@ -20,7 +20,7 @@ from bhr_api.interactions.bundle_entries import (
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.perform import WRITES, perform
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.transaction import transaction
+from bhr_api.interactions.transaction import check_transaction, transaction
 
 _Sent = TypeVar("_Sent")
 _Made = TypeVar("_Made")
@@ -28,15 +28,29 @@ _Made = TypeVar("_Made")
 
 async def batch_or_transaction(context: Context, body: bytes) -> Result:
     """What the bundle in `body` asks for. Raises MalformedRequestError for a bundle of another type."""
+    bundle = await parse_bundle(body)
+    if bundle["type"] == "transaction":
+        return await transaction(context, bundle, body)
+    return await batch(context, bundle)
+
+
+async def parse_bundle(body: bytes) -> Resource:
+    """The batch or transaction in `body`. Raises MalformedRequestError for anything else."""
     bundle = await _off_the_loop(json_text.parse, body, body)
     if not isinstance(bundle, dict) or bundle.get("resourceType") != "Bundle":
         raise MalformedRequestError("The base takes a Bundle of type batch or transaction.", expression="resourceType")
-    match bundle.get("type"):
-        case "transaction":
-            return await transaction(context, bundle, body)
-        case "batch":
-            return await batch(context, bundle)
-    raise MalformedRequestError("Bundle.type must be batch or transaction here.", expression="Bundle.type")
+    if bundle.get("type") not in ("batch", "transaction"):
+        raise MalformedRequestError("Bundle.type must be batch or transaction here.", expression="Bundle.type")
+    return bundle
+
+
+async def check_bundle(context: Context, body: bytes) -> None:
+    """Refuse now what would be refused later: what breaks a rule as a whole, or goes beyond the caller's scopes."""
+    bundle = await parse_bundle(body)
+    if bundle["type"] == "transaction":
+        await check_transaction(context, bundle, body)
+    else:
+        check_shell(bundle)
 
 
 async def _off_the_loop(work: Callable[[_Sent], _Made], sent: _Sent, body: bytes) -> _Made:
@@ -46,15 +60,15 @@ async def _off_the_loop(work: Callable[[_Sent], _Made], sent: _Sent, body: bytes
 
 async def batch(context: Context, bundle: Resource) -> Result:
     """Carry out each entry of `bundle`; a refused one answers with its outcome and does not touch the others."""
-    _check_shell(bundle)
+    check_shell(bundle)
     entries = bundle.get("entry", ())
-    temporary = _temporary_identities(entries)
-    results = [await _perform(context, position, entry, temporary) for position, entry in enumerate(entries)]
+    temporary = temporary_identities(entries)
+    results = [await perform_entry(context, position, entry, temporary) for position, entry in enumerate(entries)]
     return response_bundle("batch-response", context.base_url, results)
 
 
-def _check_shell(bundle: Resource) -> None:
-    """The bundle itself must be valid; each resource is judged with its own entry."""
+def check_shell(bundle: Resource) -> None:
+    """The batch itself must be valid; each resource is judged with its own entry."""
     entries = bundle.get("entry", ())
     if isinstance(entries, list):
         bare = [
@@ -67,13 +81,14 @@ def _check_shell(bundle: Resource) -> None:
         raise InvalidResourceError(errors)
 
 
-def _temporary_identities(entries: Sequence[Resource]) -> frozenset[str]:
+def temporary_identities(entries: Sequence[Resource]) -> frozenset[str]:
     """The identities that entries have inside the bundle alone (bundle.html#bundle-unique)."""
     urls = (entry.get("fullUrl") for entry in entries)
     return frozenset(url for url in urls if isinstance(url, str) and url.startswith("urn:"))
 
 
-async def _perform(context: Context, position: int, entry: Resource, temporary: frozenset[str]) -> Result:
+async def perform_entry(context: Context, position: int, entry: Resource, temporary: frozenset[str]) -> Result:
+    """What the entry at `position` comes to, be it a refusal; `temporary` are the identities of the batch's entries."""
     try:
         parsed = parse_entry(position, entry)
         request = parsed.request

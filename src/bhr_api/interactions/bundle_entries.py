@@ -52,7 +52,7 @@ def parse_entry(position: int, entry: Any) -> Entry:
         raise MalformedRequestError(f"{place} needs a request with method and url.", expression=f"{place}.request")
     path, _, query = url.partition("?")
     request = parse_request(method, path.lstrip("/"), query)
-    if request.interaction in ("transaction", "capabilities"):
+    if request.interaction in ("transaction", "capabilities", "async-status", "async-cancel"):
         raise MalformedRequestError(
             f"{place}: a bundle's entries are reads, searches, histories and writes of resources.",
             expression=f"{place}.request.url",
@@ -96,12 +96,18 @@ def version_of(etag: str | None) -> str | None:
 
 def response_bundle(type: str, base_url: str, results: Sequence[Result]) -> Result:
     """The bundle that answers, with one entry for each result."""
-    entries = b",".join(_response_entry(base_url, result) for result in results)
+    return bundle_of(type, [response_entry(base_url, result) for result in results])
+
+
+def bundle_of(type: str, response_entries: Sequence[bytes]) -> Result:
+    """The same of entries that are made already."""
+    entries = b",".join(response_entries)
     body = b'{"resourceType":"Bundle","type":"%b"%b}' % (type.encode(), b',"entry":[%b]' % entries if entries else b"")
     return Result(200, body)
 
 
-def _response_entry(base_url: str, result: Result) -> bytes:
+def response_entry(base_url: str, result: Result) -> bytes:
+    """The entry of one result."""
     parts = [b'"status":%b' % quoted(str(result.status))]
     if result.location is not None:
         parts.append(b'"location":%b' % quoted(f"{base_url}/{result.location}"))

@@ -41,7 +41,10 @@ async def in_transaction(context: Context, work: Callable[[Connection], Awaitabl
     for attempt in range(ATTEMPTS):
         try:
             async with context.database.acquire() as connection, connection.transaction():
-                return await work(connection)
+                answer = await work(connection)
+                if context.committing is not None:
+                    await context.committing(connection, answer)
+                return answer
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError) as error:
             if attempt == ATTEMPTS - 1:
                 raise ConflictError("Other requests are changing the same resources; try again.") from error

@@ -1,9 +1,10 @@
 """What every interaction has at hand: who asks, what they may see, and where things are kept."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 from bhr_api.access import Caller
 from bhr_api.interactions.definitions import DefinitionsRegistry
@@ -48,7 +49,8 @@ class Context:
 
     `lenient` is `Prefer: handling=lenient`, `minimal` is `return=minimal`; `held` is the connection of a transaction.
     `definitions` are those of the loaded packages, `profiles` what resources are held against. `wake_jobs` is to be called
-    once a job that was added has been committed.
+    once a job that was added has been committed. `committing` is called with what a write comes to, in its transaction and
+    last of all, so that a job can keep its result together with it.
     """
 
     database: Database
@@ -66,6 +68,7 @@ class Context:
     definitions: DefinitionsRegistry | None = None
     profiles: ProfileChecks | None = None
     wake_jobs: Callable[[], None] = _nobody_waits
+    committing: Callable[[Connection, Any], Awaitable[None]] | None = None
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -22,11 +22,11 @@ async def create(context: Context, request: Request) -> Result:
     notes = await notes_on(context, resource)
     change = Change("create", request.resource_type, new_id(), resource, request.body, notes=notes)
     criteria = _criteria(request)
-    if criteria is None:
+    if criteria is None and context.committing is None:
         return of_write(await _store_alone(context, change))
 
     async def work(connection: Connection) -> Result | str:
-        found = await find(context, connection, request.resource_type, criteria)
+        found = None if criteria is None else await find(context, connection, request.resource_type, criteria)
         return of_write((await apply(context, connection, [change]))[0]) if found is None else found.id
 
     result = await in_transaction(context, work)

@@ -13,7 +13,7 @@ from bhr_api.errors import ConflictError, PreconditionFailedError
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.erasure_survey import Holdings, Progress, Survey, holdings_of, users_of
-from bhr_api.store import audit, erasure, heavy_tokens
+from bhr_api.store import audit, erasure, heavy_tokens, jobs
 from bhr_api.store.audit import AuditEvent
 from bhr_api.store.audit_reading import id_of
 from bhr_api.store.database import Connection
@@ -70,6 +70,7 @@ async def _erase(
     await _erase_versions(context, connection, holdings, progress)
     await erasure.erase_access_tokens(connection, context.tenant, id, users_of(context, id))
     await erasure.erase_relations(connection, context.tenant, patient)
+    await jobs.erase(connection, context.tenant)
     await erasure.hold_writers(connection)
     if await erasure.is_there(connection, context.tenant, patient, started - _CLOCK_DIFFERENCE):
         raise _changed()

@@ -58,6 +58,12 @@ async def history(context: Context, request: Request) -> Result:
     return Result(200, body)
 
 
+def check_history(context: Context, request: Request) -> None:
+    """Refuse now what `history` would refuse before it looks at the record."""
+    _require_scope(context, request)
+    _parse(request, lenient=context.lenient)
+
+
 def _require_scope(context: Context, request: Request) -> None:
     # SMART 2.2: instance history goes with read, type and system history with search.
     if request.interaction == "history-system":

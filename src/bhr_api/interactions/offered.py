@@ -48,8 +48,8 @@ class Operations(Generic[C]):
         """Whether the operation of that name changes resources."""
         return any(operation.affects_state for operation in self.all if operation.name == name)
 
-    async def perform(self, context: C, request: Request) -> Result:
-        """Carry out the operation that is asked for. Raises NotFoundError, MethodNotAllowedError, and its own refusals."""
+    def asked_for(self, request: Request) -> Operation[C]:
+        """The operation that is asked for. Raises NotFoundError, MethodNotAllowedError."""
         level = "instance" if request.id else "type" if request.resource_type else "system"
         offered = [
             operation
@@ -63,4 +63,8 @@ class Operations(Generic[C]):
             raise NotFoundError(f"There is no ${request.operation[:60]} here; at this level {place} {names}.")
         if found.affects_state and not request.is_post:
             raise MethodNotAllowedError("GET", ["POST"])
-        return await found.run(context, request)
+        return found
+
+    async def perform(self, context: C, request: Request) -> Result:
+        """Carry out the operation that is asked for. Raises what `asked_for` does, and its own refusals."""
+        return await self.asked_for(request).run(context, request)

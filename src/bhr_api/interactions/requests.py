@@ -85,6 +85,9 @@ def parse_request(method: str, path: str, query: str) -> Request:
             return Request(_offered(method, {"POST": "search-system"}), parameters=parameters)
         case ["_history"]:
             return Request(_offered(method, {"GET": "history-system"}), parameters=parameters)
+        case ["$async-status", job]:
+            asked = {"GET": "async-status", "DELETE": "async-cancel"}
+            return Request(_offered(method, asked), id=job, parameters=parameters)
     resource_type, *rest = parts
     _refuse_unknown_type(resource_type)
     match rest:

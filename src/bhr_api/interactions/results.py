@@ -12,7 +12,7 @@ from bhr_api.store.versions import StoredVersion
 class Result:
     """`status` as in HTTP; `body` JSON; version, time and location as of the headers or `Bundle.entry.response`.
 
-    `issues` are information for the client who asked for an outcome.
+    `issues` are information for the client who asked for an outcome; `headers` are further ones, of HTTP alone.
     """
 
     status: int
@@ -23,6 +23,7 @@ class Result:
     last_updated: datetime | None = None
     location: str | None = None
     issues: list[Issue] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
 
     @property
     def etag(self) -> str | None:

@@ -33,15 +33,23 @@ async def search(context: Context, request: Request) -> Result:
     if request.resource_type == "AuditEvent":
         return await search_audit_events(context, request)
     now = context.now()
-    query = parse_query(
-        request.resource_type,
-        request.parameters,
-        await search_context(context, request.parameters, now),
-    )
+    query = await _parse(context, request, now)
     if request.interaction == "search-compartment":
         _confine_to_compartment(context, query, request.id)
     path = request.resource_type if not request.id else f"Patient/{request.id}/{request.resource_type}"
     return await answer(context, request, [query], path, now)
+
+
+async def check_search(context: Context, request: Request) -> None:
+    """Refuse now what `search` would refuse before it looks at the record."""
+    require(context, "s", request.resource_type, "search")
+    if request.resource_type != "AuditEvent":
+        await _parse(context, request, context.now())
+
+
+async def _parse(context: Context, request: Request, now: datetime) -> SearchQuery:
+    asked_in = await search_context(context, request.parameters, now)
+    return parse_query(request.resource_type, request.parameters, asked_in)
 
 
 async def answer(

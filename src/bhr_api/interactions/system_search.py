@@ -3,6 +3,8 @@
 "The parameters that can be used are those common to all types": a parameter must be one of each type that is searched.
 """
 
+from datetime import datetime
+
 from bhr_api.errors import ForbiddenError, InvalidParameterError, UnsupportedParameterError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.interactions.context import Context
@@ -17,8 +19,13 @@ from bhr_api.search.query import SearchQuery, parse_query
 
 async def search_system(context: Context, request: Request) -> Result:
     """A searchset of the matches of every type that is asked for and that the caller may search."""
-    types = _types(context, request)
     now = context.now()
+    return await answer(context, request, await system_queries(context, request, now), "", now)
+
+
+async def system_queries(context: Context, request: Request, now: datetime) -> list[SearchQuery]:
+    """What is asked of each type. Raises ForbiddenError, InvalidParameterError, UnsupportedParameterError."""
+    types = _types(context, request)
     others = [(name, value) for name, value in request.parameters if name != "_type"]
     asked_in = await search_context(context, others, now)
     # What a query may lead to is counted for each type; the terminology is that of all.
@@ -26,7 +33,7 @@ async def search_system(context: Context, request: Request) -> Result:
     _take_one_order(queries)
     asked = [(name, value) for name, value in request.parameters if name == "_type" and value]
     queries[0].applied[:0] = asked
-    return await answer(context, request, queries, "", now)
+    return queries
 
 
 def _types(context: Context, request: Request) -> list[str]:

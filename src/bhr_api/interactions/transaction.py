@@ -60,14 +60,7 @@ async def transaction(context: Context, bundle: Resource, body: bytes) -> Result
 
     Raises InvalidResourceError with every issue of every entry, and the refusal of the first entry that cannot be done.
     """
-    issues = validate(bundle) if len(body) < LARGE_BYTES else await asyncio.to_thread(validate, bundle)
-    errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
-    if errors:
-        raise InvalidResourceError(errors)
-    entries = parse_entries(bundle)
-    for entry in entries:
-        _require_scope(context, entry)
-
+    entries = await check_transaction(context, bundle, body)
     notes = await _notes(context, bundle, entries)
     attempts = 0
 
@@ -79,6 +72,21 @@ async def transaction(context: Context, bundle: Resource, body: bytes) -> Result
         return await _carry_out(replace(context, held=connection), connection, fresh, notes)
 
     return response_bundle("transaction-response", context.base_url, await in_transaction(context, work))
+
+
+async def check_transaction(context: Context, bundle: Resource, body: bytes) -> list[Entry]:
+    """The entries of a transaction that keeps the rules of R4 and asks for nothing beyond the caller's scopes.
+
+    Raises InvalidResourceError, MalformedRequestError, ForbiddenError.
+    """
+    issues = validate(bundle) if len(body) < LARGE_BYTES else await asyncio.to_thread(validate, bundle)
+    errors = [issue for issue in issues if issue.severity in ("error", "fatal")]
+    if errors:
+        raise InvalidResourceError(errors)
+    entries = parse_entries(bundle)
+    for entry in entries:
+        _require_scope(context, entry)
+    return entries
 
 
 def _require_scope(context: Context, entry: Entry) -> None:

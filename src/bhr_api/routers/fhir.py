@@ -12,9 +12,11 @@ from hashlib import sha256
 import structlog
 
 from bhr_api.access import Caller
-from bhr_api.auth.bearer import TokenReader
+from bhr_api.auth.bearer import TokenReader, digest_in
 from bhr_api.errors import AddressTooLongError, OverloadedError, RefusalError, UnauthenticatedError
 from bhr_api.fhir.definitions import RESOURCE_TYPES
+from bhr_api.interactions import async_requests
+from bhr_api.interactions.async_requests import Asked
 from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_entries import version_of
 from bhr_api.interactions.capabilities import capability_statement
@@ -55,11 +57,12 @@ _WITH_BODY = frozenset({"create", "update", "conditional-update", "patch", "cond
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a request may bring and how long it may take to arrive."""
+    """How much a request may bring, how long it may take to arrive, and how many a client may have put off."""
 
     body_bytes: int
     bundle_bytes: int
     arrival_seconds: float
+    unfinished_jobs: int
 
 
 @dataclass(slots=True)
@@ -90,7 +93,7 @@ class FHIRApplication:
     profiles: ProfileChecks
     rates: RequestRates
     observe: Callable[[str, str, int, float], None]
-    wake_jobs: Callable[[], None]
+    wake_jobs: Callable[[], None] = lambda: None
     made_statement: tuple[str, bytes, str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,27 +135,18 @@ class FHIRApplication:
         is_raw = is_raw_read(request, headers, parameters.get("_format"))
         if not is_raw:
             require_json_answer(headers, parameters.get("_format"))
-        words = await self.tenants.words(caller.tenant)
-        context = Context(
-            database=self.database,
-            audit=self.audit,
-            row_ids=self.row_ids,
-            base_url=self.base_url,
-            words=words,
-            caller=caller,
-            visibility=Visibility.of(caller, words.hasher),
-            origin=Origin(request_id, _source(scope)),
-            minimal=prefers.get("return") == "minimal",
-            lenient=prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict"),
-            operations=self.operations,
-            definitions=self.definitions,
-            profiles=self.profiles,
-            wake_jobs=self.wake_jobs,
-        )
+        lenient = prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict")
+        minimal = prefers.get("return") == "minimal"
+        origin = Origin(request_id, _source(scope))
+        context = await self._context(caller, origin, self.database, lenient=lenient, minimal=minimal)
         await self._take_body(scope, receive, headers, request)
         exchange.has_unread_body = False
         _take_conditions(request, headers)
-        result = await self._perform(context, request)
+        if "respond-async" in prefers and method != "HEAD" and async_requests.can_wait(context, request):
+            token = digest_in(headers.authorization())
+            result = await async_requests.kick_off(context, request, token, self.limits.unfinished_jobs)
+        else:
+            result = await self._perform(context, request)
         response_headers = [*headers_of(result, self.base_url), (b"x-request-id", request_id.encode())]
         body = result.body
         if request.interaction in WRITES:
@@ -169,10 +163,41 @@ class FHIRApplication:
         await send_response(send, status, response_headers, body, headers, head=method == "HEAD")
         return status
 
+    async def _context(
+        self, caller: Caller, origin: Origin, database: Database, *, lenient: bool, minimal: bool
+    ) -> Context:
+        words = await self.tenants.words(caller.tenant)
+        return Context(
+            database=database,
+            audit=self.audit,
+            row_ids=self.row_ids,
+            base_url=self.base_url,
+            words=words,
+            caller=caller,
+            visibility=Visibility.of(caller, words.hasher),
+            origin=origin,
+            minimal=minimal,
+            lenient=lenient,
+            operations=self.operations,
+            definitions=self.definitions,
+            profiles=self.profiles,
+            wake_jobs=self.wake_jobs,
+        )
+
+    async def context_of(self, asked: Asked, database: Database) -> Context:
+        """The context of a request that was put off, whose statements go to `database`."""
+        caller = await self.tokens.caller_of(asked.tenant, asked.token)
+        return await self._context(caller, asked.origin, database, lenient=asked.lenient, minimal=asked.minimal)
+
     async def _perform(self, context: Context, request: Request) -> Result:
-        if request.interaction == "transaction":
-            assert request.body is not None
-            return await batch_or_transaction(context, request.body)
+        match request.interaction:
+            case "transaction":
+                assert request.body is not None
+                return await batch_or_transaction(context, request.body)
+            case "async-status":
+                return await async_requests.status(context, request.id)
+            case "async-cancel":
+                return await async_requests.cancel(context, request.id)
         return await perform(context, request)
 
     async def _take_body(self, scope: Scope, receive: Receive, headers: Headers, request: Request) -> None:

@@ -31,6 +31,7 @@ def headers_of(result: Result, base_url: str) -> RawHeaders:
         # http.html#create: Location for what was created; http.html#update: Content-Location elsewhere is harmless.
         headers.append((b"location", location))
         headers.append((b"content-location", location))
+    headers += [(name.lower().encode(), value.encode()) for name, value in result.headers.items()]
     return headers
 
 

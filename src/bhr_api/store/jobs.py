@@ -81,6 +81,12 @@ _PUT_OUTPUTS = """
     SELECT $1, $2, o.ordinal, o.media_type, o.body
     FROM unnest($3::text[], $4::bytea[]) WITH ORDINALITY AS o (media_type, body, ordinal)
 """
+_DROP_OUTPUTS = "DELETE FROM job_output WHERE tenant = $1 AND job = $2"
+_KEEP_OUTPUT = """
+    INSERT INTO job_output (tenant, job, ordinal, media_type, body)
+    SELECT $1, $2, $4, $5, $6 FROM job WHERE tenant = $1 AND id = $2 AND attempts = $3 AND state = 'running'
+    ON CONFLICT (tenant, job, ordinal) DO NOTHING
+"""
 _RELEASE = """
     UPDATE job SET state = 'queued', releases = releases + 1
     WHERE tenant = $1 AND id = $2 AND attempts = $3 AND state = 'running'
@@ -89,7 +95,12 @@ _CANCEL = """
     UPDATE job SET state = 'cancelled', finished_at = $4, expires_at = $4
     WHERE tenant = $1 AND id = $2 AND holder = $3 AND state <> 'cancelled' RETURNING id
 """
-_GET = f"SELECT {_COLUMNS} FROM job WHERE tenant = $1 AND id = $2 AND holder = $3"
+# Who asks how far it is does not need what was sent, which may be long.
+_GET = f"""
+    SELECT {_COLUMNS.replace("input", "''::bytea")} FROM job WHERE tenant = $1 AND id = $2 AND holder = $3
+"""
+_KEPT = "SELECT ordinal, body FROM job_output WHERE tenant = $1 AND job = $2"
+_ERASE = "DELETE FROM job WHERE tenant = $1 AND client_id IS NOT NULL"
 _OUTPUTS = "SELECT media_type, body FROM job_output WHERE tenant = $1 AND job = $2 ORDER BY ordinal"
 _COUNT_UNFINISHED = f"SELECT count(*) FROM job WHERE tenant = $1 AND client_id = $2 AND {UNFINISHED}"
 # Over all tenants: the runner has to learn whose jobs are waiting. Both read a narrow index.
@@ -147,15 +158,24 @@ async def heartbeat(connection: Connection, job: Job, now: datetime, progress: b
 async def finish(
     connection: Connection, job: Job, ending: Ending, now: datetime, expires_at: datetime, outputs: Sequence[Output]
 ) -> bool:
-    """End `job` with what it came to, kept until `expires_at`, in the caller's transaction.
+    """End `job` with what it came to, in place of what was kept meanwhile, until `expires_at`; in the caller's transaction.
 
     False, with nothing written, when it was cancelled or has another runner.
     """
     done = await connection.fetchval(_FINISH, job.tenant, job.id, job.attempt, ending, now, expires_at)
-    if done is not None and outputs:
+    if done is not None:
+        await connection.execute(_DROP_OUTPUTS, job.tenant, job.id)
         media_types, bodies = [one.media_type for one in outputs], [one.body for one in outputs]
         await connection.execute(_PUT_OUTPUTS, job.tenant, job.id, media_types, bodies)
     return done is not None
+
+
+async def keep_output(connection: Connection, job: Job, ordinal: int, output: Output) -> None:
+    """Keep a part of what a running job comes to, unless it is kept already. Who has lost the job keeps nothing.
+
+    Whether it is lost `heartbeat` tells, in the same transaction.
+    """
+    await connection.execute(_KEEP_OUTPUT, job.tenant, job.id, job.attempt, ordinal, *output)
 
 
 async def release(connection: Connection, job: Job) -> None:
@@ -180,6 +200,16 @@ async def get(connection: Connection, tenant: int, id: str, holder: str, now: da
 async def outputs(connection: Connection, tenant: int, id: str) -> list[Output]:
     """What the job came to, in its order; the caller has looked at whose it is."""
     return [Output(*row) for row in await connection.fetch(_OUTPUTS, tenant, id)]
+
+
+async def kept_outputs(connection: Connection, tenant: int, id: str) -> dict[int, bytes]:
+    """What was kept of a running job, by its ordinal."""
+    return {row[0]: row[1] for row in await connection.fetch(_KEPT, tenant, id)}
+
+
+async def erase(connection: Connection, tenant: int) -> None:
+    """Delete every job that a client asked for, done or not: what was sent and found may be of anybody's record."""
+    await connection.execute(_ERASE, tenant)
 
 
 async def count_unfinished(connection: Connection, tenant: int, client_id: str) -> int:

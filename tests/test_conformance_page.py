@@ -62,7 +62,7 @@ def expected_failures(file: str) -> dict[str, bool]:
 def test_a_rule_has_a_state_a_place_and_tests_that_fit(rule: Rule) -> None:
     assert rule.state in STATES
     assert LEVELS.fullmatch(rule.level)
-    assert re.fullmatch(r"\[([\w-]+)\]\(https://hl7\.org/fhir/R4/(http|search)\.html#\1\)", rule.section)
+    assert re.fullmatch(r"\[([\w-]+)\]\(https://hl7\.org/fhir/R4/((http|search)\.html#\1|async\.html)\)", rule.section)
     assert rule.tests
     for test in rule.tests:
         file, _, name = test.partition("::")

@@ -318,11 +318,21 @@ def interact(client: httpx.Client, allowed: set[int]) -> None:
     assert client.get(address, headers={"If-None-Match": version}).status_code == 200
     for kind in ("batch", "transaction"):
         assert client.post("", json=bundle_of(kind, goal)).status_code == 200
+        put_off(client, bundle_of(kind, goal))
     assert client.delete(f"Goal?_id={goal['id']}").status_code in (200, 204)
     assert client.get(address).status_code == 410
     # A token of one patient cannot create by PUT.
     assert client.put(address, json=goal).status_code in {201} | (allowed & {404})
     assert client.delete(address).status_code in (200, 204)
+
+
+def put_off(client: httpx.Client, bundle: Resource) -> None:
+    """The same asynchronously; then the answer is thrown away."""
+    place = client.post("", json=bundle, headers={"Prefer": "respond-async"}).headers["Content-Location"]
+    while (answer := client.get(place)).status_code == 202:
+        time.sleep(0.1)
+    assert answer.json()["entry"][0]["response"]["status"] == "200"
+    assert client.delete(place).status_code == 202
 
 
 def trace_deleted_patient(client: httpx.Client) -> None:

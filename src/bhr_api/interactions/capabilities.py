@@ -29,6 +29,8 @@ _INTEGRITY = (
     " transaction, which become those of the resources that it made. A transaction is done whole or not at all, and others see"
     " it so. Every change makes a version; If-Match guards an update, a patch or a deletion against what changed meanwhile."
     " Patches are held against the same rules as updates. References need not lead to a resource that is here."
+    " With `Prefer: respond-async`, batch, transaction, searches, histories of types and of the system, and operations that"
+    " change nothing are answered later (R4 async.html): 202 with Content-Location, where a batch-response will be."
 )
 
 

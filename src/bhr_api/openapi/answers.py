@@ -18,10 +18,13 @@ from bhr_api.errors import (
     OverloadedError,
     RefusalError,
     TooLargeError,
+    TooManyJobsError,
     UnauthenticatedError,
     UnsupportedMediaTypeError,
     VersionConflictError,
+    operation_outcome,
 )
+from bhr_api.interactions.async_requests import STATUS_PATH
 from bhr_api.interactions.requests import SERVER_WRITTEN
 from bhr_api.openapi import examples
 from bhr_api.openapi.primitive_schemas import Schema
@@ -84,6 +87,10 @@ REFUSALS: dict[str, tuple[str, RefusalError]] = {
         "The request needs more work than one request may take, or its includes bring too much.",
         RefusalError("The request needs more work than one request may take.", code="too-costly"),
     ),
+    "TooManyJobs": (
+        "With Prefer: respond-async: the client has as many unfinished requests as it may.",
+        TooManyJobsError(10),
+    ),
     "InternalError": (
         "Something went wrong on the server.",
         InternalError("Something went wrong here. Tell the operator the request id 3f1c5b0e9a7d4c21."),
@@ -105,6 +112,11 @@ def refusals(*names: str, everywhere: Sequence[str] = _EVERYWHERE) -> dict[str, 
 
 def _response_ref(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/responses/{name}"}
+
+
+def put_off() -> dict[str, Any]:
+    """What a request with Prefer: respond-async is answered with (FHIR R4, async.html)."""
+    return {"202": _response_ref("Accepted")} | {"429": _response_ref("TooManyJobs")}
 
 
 def content(schema: Schema, example: str | None = None) -> dict[str, Any]:
@@ -131,6 +143,11 @@ def header_components() -> dict[str, Any]:
             "The address of the version that was stored.", "http://127.0.0.1:8000/fhir/Goal/g1/_history/1"
         ),
         "X-Request-Id": _header("The request's id: the client's own, or a new one.", "3f1c5b0e9a7d4c21"),
+        "Content-Location": _header(
+            "Where to ask for the answer.",
+            f"http://127.0.0.1:8000/fhir/{STATUS_PATH}/bhr_job_default_7f3a5c0e9b1d4e628a0c5d7e9f1b3a24",
+        ),
+        "X-Progress": _header("How far the work is.", "3 of 10 entries"),
         "Retry-After": _header("Seconds to wait.", "2"),
         "WWW-Authenticate": _header("The challenge (RFC 6750 §3).", 'Bearer error="invalid_token"'),
     }
@@ -138,11 +155,18 @@ def header_components() -> dict[str, Any]:
 
 def response_components() -> dict[str, Answer]:
     """The refusals, each with an OperationOutcome."""
-    return {name: _refusal(name, description, refusal) for name, (description, refusal) in REFUSALS.items()}
+    refused = {name: _refusal(name, description, refusal) for name, (description, refusal) in REFUSALS.items()}
+    note = Issue("information", "informational", "The request was accepted; its answer will be at Content-Location.")
+    accepted = {
+        "description": "With Prefer: respond-async: the answer will be at Content-Location.",
+        "headers": headers("Content-Location", "Retry-After"),
+        "content": {FHIR_JSON: {"schema": ref("OperationOutcome"), "example": operation_outcome([note])}},
+    }
+    return refused | {"Accepted": accepted}
 
 
 def _refusal(name: str, description: str, refusal: RefusalError) -> Answer:
-    own = {"Unauthenticated": "WWW-Authenticate", "Overloaded": "Retry-After"}.get(name)
+    own = {"Unauthenticated": "WWW-Authenticate", "Overloaded": "Retry-After", "TooManyJobs": "Retry-After"}.get(name)
     body = {FHIR_JSON: {"schema": ref("OperationOutcome"), "example": refusal.outcome}}
     return {"description": description, "headers": headers(*([own] if own else [])), "content": body}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bhr_api.fhir.definitions import is_resource_type
 from bhr_api.interactions.requests import SERVER_WRITTEN
-from bhr_api.openapi.answers import content, headers, refusals
+from bhr_api.openapi.answers import content, headers, put_off, refusals
 from bhr_api.openapi.documented_types import DOCUMENTED_TYPES
 from bhr_api.openapi.patches import PATCH_BODY
 from bhr_api.openapi.primitive_schemas import Schema
@@ -93,10 +93,11 @@ class _TypePaths:
         return self._operation("vread", f"Read one version of {self.one}", "r", ("id", "version_id"), answers)
 
     def _history(self, level: str) -> Operation:
-        parameters = ("id", *HISTORY_PARAMETERS) if level == "instance" else HISTORY_PARAMETERS
+        parameters = ("id", *HISTORY_PARAMETERS) if level == "instance" else (*HISTORY_PARAMETERS, "Prefer-async")
         of_what = f"{self.one}" if level == "instance" else f"all {self.label} resources"
         missing = ("NotFound",) if level == "instance" else ()
-        answers = {"200": history_answer()} | refusals("BadRequest", *missing, "TooCostly")
+        later = {} if level == "instance" else put_off()
+        answers = {"200": history_answer()} | later | refusals("BadRequest", *missing, "TooCostly")
         letter = "r" if level == "instance" else "s"
         return self._operation(
             f"history_{level}", f"The versions of {of_what}, newest first", letter, parameters, answers
@@ -106,12 +107,14 @@ class _TypePaths:
         return (*(type_parameters(self.name) if self.name else ()), *control_parameters())
 
     def _search(self) -> Operation:
-        answers = {"200": self._found()} | refusals("BadRequest", "TooCostly")
+        answers = {"200": self._found()} | put_off() | refusals("BadRequest", "TooCostly")
         parameters = (*self._search_parameters(), *(() if self.name else ("criteria",)), "Prefer-handling")
         return self._operation("search", f"Search {self.label} resources", "s", parameters, answers)
 
     def _search_by_form(self) -> Operation:
-        answers = {"200": self._found()} | refusals("BadRequest", "TooLarge", "UnsupportedMediaType", "TooCostly")
+        answers = (
+            {"200": self._found()} | put_off() | refusals("BadRequest", "TooLarge", "UnsupportedMediaType", "TooCostly")
+        )
         schema = ref(f"{self.name}Search" if self.name else "AnySearch")
         body = {"content": {"application/x-www-form-urlencoded": {"schema": schema}}}
         summary = f"Search {self.label} resources by a form"

@@ -3,7 +3,8 @@
 from typing import Any
 
 from bhr_api.fhir.definitions import RESOURCE_TYPES
-from bhr_api.openapi.answers import content, headers, refusals
+from bhr_api.interactions.async_requests import STATUS_PATH
+from bhr_api.openapi.answers import content, headers, put_off, refusals
 from bhr_api.openapi.operations import HISTORY_PARAMETERS, SHARED_PARAMETERS, Paths, history_answer, parameter_refs
 from bhr_api.openapi.schemas import ANY_RESOURCE, ref
 from bhr_api.openapi.search_parameters import control_parameters
@@ -18,6 +19,7 @@ def system_paths() -> Paths:
         "/fhir/_search": {"post": _search_by_form()},
         "/fhir/metadata": {"get": _capabilities()},
         "/fhir/_history": {"get": _history()},
+        f"/fhir/{STATUS_PATH}/{{job}}": {"get": _status(), "delete": _cancel()},
         "/fhir/Patient/{id}/{type}": {"get": _compartment()},
     }
 
@@ -47,7 +49,8 @@ def _transaction() -> dict[str, Any]:
         "BadRequest", "NotFound", "Conflict", "SeveralMatches", "TooLarge", "UnsupportedMediaType", "Invalid"
     )
     body = {"required": True, "content": content(ref("RequestBundle"), "Transaction")}
-    return _operation("transaction", "Batch or transaction", text, {"200": answer, **refused}) | {"requestBody": body}
+    answers = {"200": answer, **put_off(), **refused}
+    return _operation("transaction", "Batch or transaction", text, answers, "Prefer-async") | {"requestBody": body}
 
 
 def _capabilities() -> dict[str, Any]:
@@ -64,8 +67,40 @@ def _capabilities() -> dict[str, Any]:
 
 def _history() -> dict[str, Any]:
     text = "The versions of all resources that the token may search, newest first."
-    answers = {"200": history_answer(), **refusals("BadRequest", "TooCostly")}
-    return _operation("history_system", "The versions of everything", text, answers, *HISTORY_PARAMETERS)
+    answers = {"200": history_answer(), **put_off(), **refusals("BadRequest", "TooCostly")}
+    parameters = (*HISTORY_PARAMETERS, "Prefer-async")
+    return _operation("history_system", "The versions of everything", text, answers, *parameters)
+
+
+def _status() -> dict[str, Any]:
+    text = (
+        "Asked for by the client whose request it is, for the same user and patient. The Bundle has one entry with the status"
+        " and the body that the request would have been answered with."
+    )
+    answers = {
+        "200": {
+            "description": "It is answered.",
+            "headers": headers(),
+            "content": content(ref("ResponseBundle")),
+        },
+        "202": {
+            "description": "It waits or is being worked on; ask again after Retry-After seconds.",
+            "headers": headers("X-Progress", "Retry-After"),
+        },
+        **refusals("BadRequest", "NotFound"),
+    }
+    return _operation("async_status", "The answer to a request that was put off", text, answers, "job")
+
+
+def _cancel() -> dict[str, Any]:
+    text = "Ends the work, or throws its answer away; the address is unknown from then on."
+    accepted = {
+        "description": "It is cancelled.",
+        "headers": headers(),
+        "content": content(ref("OperationOutcome")),
+    }
+    answers = {"202": accepted, **refusals("BadRequest", "NotFound")}
+    return _operation("async_cancel", "Cancel a request that was put off", text, answers, "job")
 
 
 def _found() -> dict[str, Any]:
@@ -80,13 +115,13 @@ _SEARCH_TEXT = "Search all types that the token may search, or those in `_type`,
 
 
 def _search() -> dict[str, Any]:
-    answers = {"200": _found(), **refusals("BadRequest", "TooCostly")}
+    answers = {"200": _found(), **put_off(), **refusals("BadRequest", "TooCostly")}
     parameters = ("_type", *control_parameters(), "criteria", "Prefer-handling")
     return _operation("search_system", "Search several types", _SEARCH_TEXT, answers, *parameters)
 
 
 def _search_by_form() -> dict[str, Any]:
-    answers = {"200": _found(), **refusals("BadRequest", "TooLarge", "UnsupportedMediaType", "TooCostly")}
+    answers = {"200": _found(), **put_off(), **refusals("BadRequest", "TooLarge", "UnsupportedMediaType", "TooCostly")}
     body = {"content": {"application/x-www-form-urlencoded": {"schema": ref("AnySearch")}}}
     summary = "Search several types by a form"
     operation = _operation("search_system_by_form", summary, _SEARCH_TEXT, answers, "Prefer-handling")
@@ -95,7 +130,7 @@ def _search_by_form() -> dict[str, Any]:
 
 def _compartment() -> dict[str, Any]:
     text = "Search the resources of a type that refer to the patient (R4 compartmentdefinition-patient)."
-    answers = {"200": _found(), **refusals("BadRequest", "NotFound", "TooCostly")}
+    answers = {"200": _found(), **put_off(), **refusals("BadRequest", "NotFound", "TooCostly")}
     parameters = ("id", "type", *control_parameters(), "criteria", "Prefer-handling")
     return _operation("compartment_search", "Search a patient's compartment", text, answers, *parameters)
 
@@ -105,6 +140,12 @@ def parameter_components() -> dict[str, Any]:
     return {
         "type": _path("type", {"type": "string", "enum": list(RESOURCE_TYPES)}, "An R4 resource type.", "Medication"),
         "id": _path("id", ref("id"), "The resource's id.", "sample-0001"),
+        "job": _path(
+            "job",
+            {"type": "string"},
+            "The end of Content-Location.",
+            "bhr_job_default_7f3a5c0e9b1d4e628a0c5d7e9f1b3a24",
+        ),
         "version_id": _path("version_id", {"type": "string", "pattern": "^[0-9]+$"}, "The version, from 1.", "1"),
         "criteria": {
             "name": "criteria",
@@ -132,8 +173,11 @@ def parameter_components() -> dict[str, Any]:
             ["return=representation", "return=minimal", "return=OperationOutcome"],
         ),
         "Prefer-handling": _header(
-            "Prefer", "What becomes of unknown search parameters.", ["handling=strict", "handling=lenient"]
+            "Prefer",
+            "What becomes of unknown search parameters, or to be answered later.",
+            ["handling=strict", "handling=lenient", "respond-async"],
         ),
+        "Prefer-async": _header("Prefer", "To be answered later.", ["respond-async"]),
     }
 
 

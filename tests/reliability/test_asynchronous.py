@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import pytest
 
+from bhr_api.job_runner import SLOTS
 from bhr_api.store import jobs
 from tests.fixtures.database import on_database
 from tests.reliability.conftest import OwnServerWith
@@ -62,6 +63,24 @@ def waiting(dsn: str) -> bool:
     return found
 
 
+async def put_off_and_kill(server: OwnServer, client: httpx.Client, bundles: Sequence[Resource]) -> list[str]:
+    """Put the bundles off, and kill the server while the first of them are in their transactions."""
+    async with locked(server.dsn):
+        places = [await asyncio.to_thread(put_off, client, "POST", "", bundle) for bundle in bundles]
+        assert await asyncio.to_thread(server.busy_connections_become, SLOTS, 20)
+        server.kill()
+    await asyncio.to_thread(start_again, server)
+    return places
+
+
+def start_again(server: OwnServer) -> None:
+    """Start the server that was killed, long enough afterwards."""
+    server.start()
+    # The attempts that were killed are to count as none, or the jobs would be given up.
+    execute(server.dsn, "UPDATE job SET releases = attempts WHERE state = 'running'")
+    pass_time(server.dsn)
+
+
 def kill_often(server: OwnServer) -> None:
     """Kill the server while it is at work, again and again."""
     for number in range(KILLINGS):
@@ -69,10 +88,7 @@ def kill_often(server: OwnServer) -> None:
             return
         time.sleep(0.03 + 0.05 * number)
         server.kill()
-        server.start()
-        # The attempts that were killed are to count as none, or the jobs would be given up.
-        execute(server.dsn, "UPDATE job SET releases = attempts WHERE state = 'running'")
-        pass_time(server.dsn)
+        start_again(server)
 
 
 def names_found(client: httpx.Client, names: Sequence[str]) -> list[int]:
@@ -85,10 +101,8 @@ def test_kill_9_neither_loses_nor_repeats_what_was_put_off(own_server: OwnServer
     names = [new_name() for _ in range(6)]
     make = transaction if kind == "transaction" else batch
     with server.running.client(server.running.token(server.running.new_tenant())) as client:
-        places = [
-            put_off(client, "POST", "", make([entry("POST", "Patient", patient(name)) for _ in range(ENTRIES)]))
-            for name in names
-        ]
+        bundles = [make([entry("POST", "Patient", patient(name)) for _ in range(ENTRIES)]) for name in names]
+        places = asyncio.run(put_off_and_kill(server, client, bundles))
         kill_often(server)
         answers = [ended(client, place) for place in places]
         assert [answer["response"]["status"] for answer in answers] == ["200"] * len(names)

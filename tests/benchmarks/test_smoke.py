@@ -40,6 +40,6 @@ def test_every_search_is_measured_as_a_statement(figures: Any) -> None:
 
 def test_load_size_memory_and_start_are_measured(figures: Any) -> None:
     units = [fact["unit"] for fact in figures["facts"]]
-    assert sorted(set(units)) == ["MB", "bytes", "resources/s", "resources/s a core", "s"]
+    assert sorted(set(units)) == ["%", "MB", "bytes", "resources/s", "resources/s a core", "s"]
     assert all(fact["value"] > 0 for fact in figures["facts"])
     assert {"resource", "resource_tokens", "posting"} <= set(figures["sizes"])

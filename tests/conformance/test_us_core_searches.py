@@ -1,6 +1,6 @@
 """Every search that US Core lists finds exactly what a plain look at its own examples finds.
 
-US Core 6.1.0 and 8.0.0, CapabilityStatement-us-core-server: each parameter, each combination, each _include and _revinclude.
+US Core 6.1.0, 7.0.0 and 8.0.0, CapabilityStatement-us-core-server: each parameter, each combination, each _include and _revinclude.
 """
 
 from collections import defaultdict
@@ -21,7 +21,7 @@ from tests.fixtures.server import RunningServer
 
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="the US Core packages are in ../shared, which is not here")
 
-VERSIONS = ["6.1.0", "8.0.0"] if FOLDER.is_dir() else []
+VERSIONS = ["6.1.0", "7.0.0", "8.0.0"] if FOLDER.is_dir() else []
 SEARCHES = [search for version in VERSIONS for search in searches(version)]
 
 

@@ -279,10 +279,28 @@ def test_a_named_query_that_is_not_known_is_refused(record: httpx.Client) -> Non
     assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "not-supported")
 
 
-@pytest.mark.parametrize("query", ["_query=mine", "family:sounds=abel"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "_query=mine",
+        "family:sounds=abel",
+        "_sort:asc=family",
+        "_count:x=5",
+        "_total:exact=none",
+        "_summary:x=true",
+        "_elements:x=id",
+        "_format:x=json",
+        "_sort:=family",
+    ],
+)
 def test_no_leniency_passes_over_what_must_be_refused(record: httpx.Client, query: str) -> None:
-    answer = record.get(f"/Patient?{query}", headers={"Prefer": "handling=lenient"})
-    assert answer.status_code == 400
+    for path in ("Patient", "AuditEvent", "") if query.startswith("_") else ("Patient",):
+        answer = record.get(f"/{path}?{query}", headers={"Prefer": "handling=lenient"})
+        assert answer.status_code == 400, path
+
+
+def test_no_leniency_passes_over_a_modifier_of_the_types(record: httpx.Client) -> None:
+    assert record.get("/?_type:not=Patient", headers={"Prefer": "handling=lenient"}).status_code == 400
 
 
 @pytest.mark.parametrize("query", ["_contained=true", "_contained=both", "_containedType=contained"])

@@ -2,7 +2,11 @@
 
 from typing import Any
 
+import asyncpg
 import httpx
+
+from tests.fixtures.database import on_database
+from tests.fixtures.server import RunningServer
 
 
 def put(client: httpx.Client, id: str, **more: Any) -> dict[str, Any]:
@@ -67,6 +71,21 @@ def test_at_finds_the_version_that_was_current(client: httpx.Client) -> None:
     put(client, "p1", gender="male")
     bundle = client.get("/Patient/p1/_history", params={"_at": first["meta"]["lastUpdated"]}).json()
     assert versions(bundle) == [("p1", "1")]
+
+
+def test_a_version_ends_with_the_next_one_that_an_erasure_left(client: httpx.Client, server: RunningServer) -> None:
+    first, _, third = (put(client, "gap", gender=gender) for gender in ("male", "female", "other"))
+
+    async def erase(connection: asyncpg.Connection) -> None:
+        await connection.execute("DELETE FROM resource_history WHERE id = 'gap' AND version = 2")
+
+    on_database(server.dsn, erase)
+
+    def at(moment: str) -> list[tuple[str, str]]:
+        return versions(client.get("/Patient/gap/_history", params={"_at": moment}).json())
+
+    assert at(first["meta"]["lastUpdated"]) == [("gap", "1")]
+    assert at(third["meta"]["lastUpdated"]) == at("2099") == [("gap", "3")]
 
 
 def test_the_history_of_an_unknown_instance_is_not_found(client: httpx.Client) -> None:

@@ -83,6 +83,49 @@ def test_previous_links_lead_back_through_the_same_pages(record: httpx.Client, s
     assert len(forward) == 4
 
 
+SORTS = [
+    "",
+    "start-date",
+    "-start-date",
+    "_id",
+    "-_id",
+    "_lastUpdated",
+    "description",
+    "lifecycle-status,-_id",
+    "-subject,start-date",
+]
+
+
+@pytest.mark.parametrize("sort", SORTS)
+def test_an_emptied_page_leads_back_to_where_it_was(record: httpx.Client, sort: str) -> None:
+    whole = ids(record.get(f"/Goal?patient=a&_sort={sort}").json())
+    middle = record.get(str(link(record.get(f"/Goal?patient=a&_count=3&_sort={sort}").json(), "next"))).json()
+    back, forth = str(link(middle, "previous")), str(link(middle, "next"))
+    for id in (*whole[:3], *whole[6:]):
+        record.delete(f"/Goal/{id}").raise_for_status()
+    emptied = record.get(forth).json()
+    assert (ids(emptied), link(emptied, "next")) == ([], None)
+    assert ids(record.get(str(link(emptied, "previous"))).json()) == whole[3:6]
+    emptied = record.get(back).json()
+    assert (ids(emptied), link(emptied, "previous")) == ([], None)
+    assert ids(record.get(str(link(emptied, "next"))).json()) == whole[3:6]
+
+
+def test_a_page_emptied_with_its_neighbours_leads_back_to_what_is_left(record: httpx.Client) -> None:
+    page = record.get("/Goal?patient=a&_count=2&_sort=_id").json()
+    forth = str(link(record.get(str(link(page, "next"))).json(), "next"))
+    for number in range(3, 7):
+        record.delete(f"/Goal/g{number}").raise_for_status()
+    before = record.get(str(link(record.get(forth).json(), "previous"))).json()
+    assert ids(before) == ["g1", "g2"]
+    assert ids(record.get(str(link(before, "previous"))).json()) == ["g0"]
+
+
+def test_a_search_that_finds_nothing_leads_nowhere(record: httpx.Client) -> None:
+    page = record.get("/Goal?patient=nobody").json()
+    assert [found["relation"] for found in page["link"]] == ["self", "first"]
+
+
 def test_without_a_sort_what_changed_since_comes_in_the_order_of_its_changes(record: httpx.Client) -> None:
     goal = record.get("/Goal/g0").json()
     record.put("/Goal/g0", json=goal | {"description": {"text": "changed"}})

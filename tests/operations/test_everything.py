@@ -74,6 +74,24 @@ def test_another_tenants_record_is_none(record: httpx.Client, server: RunningSer
         assert stranger.get(EVERYTHING).status_code == 404
 
 
+@pytest.mark.parametrize("part", ["_elements=status", "_summary=true", "_summary=data", "_summary=text"])
+def test_parts_of_the_record_are_marked(record: httpx.Client, part: str) -> None:
+    for page in pages(record, f"{EVERYTHING}?{part}&_count=2"):
+        for entry in page["entry"]:
+            assert entry["resource"]["meta"]["tag"][-1]["code"] == "SUBSETTED"
+            assert entry["resource"]["id"]
+
+
+def test_elements_choose_what_is_told_of_each_resource(record: httpx.Client) -> None:
+    (found,) = record.get(f"{EVERYTHING}?_elements=valueQuantity&_type=Observation").json()["entry"]
+    assert {"status", "code"} <= set(found["resource"])
+    assert "subject" not in found["resource"]
+
+
+def test_a_record_is_not_counted_in_place_of_its_resources(record: httpx.Client) -> None:
+    assert record.get(f"{EVERYTHING}?_summary=count").status_code == 400
+
+
 def test_types_out_of_scope_are_left_out(record: httpx.Client, client_with: MakeClient) -> None:
     narrow = client_with("system/Patient.rs system/Observation.rs system/Organization.r")
     assert answered(narrow, EVERYTHING) == ["Patient/own", "Observation/score-own", "Organization/practice"]

@@ -70,3 +70,18 @@ def test_a_binary_resource_is_taken_as_before(client: httpx.Client) -> None:
     sent = {"resourceType": "Binary", "id": "note", "contentType": "text/plain", "data": data}
     assert client.put("/Binary/note", json=sent).status_code == 201
     assert client.get("/Binary/note", headers={"Accept": "text/plain"}).content == b"text"
+
+
+@pytest.mark.parametrize("part", ["_summary=true", "_summary=text", "_elements=id", "_elements=contentType"])
+def test_raw_content_has_no_parts(client: httpx.Client, part: str) -> None:
+    client.put("/Binary/scan", content=b"\x89PNG", headers=PNG)
+    for address in ("/Binary/scan", "/Binary/scan/_history/1"):
+        answer = client.get(f"{address}?{part}", headers={"Accept": "image/png"})
+        assert (answer.status_code, answer.json()["issue"][0]["code"]) == (400, "value")
+        assert client.get(f"{address}?{part}").json()["contentType"] == "image/png"
+
+
+def test_raw_content_is_whole_where_all_is_asked_for(client: httpx.Client) -> None:
+    client.put("/Binary/scan", content=b"\x89PNG", headers=PNG)
+    answer = client.get("/Binary/scan?_summary=false&_elements=", headers={"Accept": "image/png"})
+    assert answer.content == b"\x89PNG"

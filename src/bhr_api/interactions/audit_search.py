@@ -30,8 +30,8 @@ from bhr_api.store.sql import Binder
 # How many events `_total=estimate` counts at most.
 ESTIMATE_LIMIT = 10_000
 _SORTED_BY_TIME = frozenset({"date", "_lastUpdated"})
-# What shapes the answer rather than choosing events: read as for any other type.
-_CONTROLS = frozenset({"_count", "_total", "_summary", "_elements", "_sort", "_cursor", "_format", "_pretty"})
+# What shapes the answer rather than choosing events, and named queries: read as for any other type.
+_CONTROLS = frozenset({"_count", "_total", "_summary", "_elements", "_sort", "_cursor", "_format", "_pretty", "_query"})
 
 
 async def read_audit_event(context: Context, id: str) -> Result:
@@ -80,7 +80,7 @@ def _refuse_confined(context: Context, letter: str) -> None:
 
 def _parse(context: Context, request: Request, now: datetime) -> SearchQuery:
     """The query. Its criteria are in the parameters that it applied; here it is only seen that each compiles."""
-    controls = [pair for pair in request.parameters if pair[0] in _CONTROLS]
+    controls = [pair for pair in request.parameters if pair[0].partition(":")[0] in _CONTROLS]
     query = parse_query(
         "AuditEvent",
         controls,
@@ -89,7 +89,7 @@ def _parse(context: Context, request: Request, now: datetime) -> SearchQuery:
     _refuse_other_orders(query, lenient=context.lenient)
     criteria = []
     for name, value in request.parameters:
-        if not value or name in _CONTROLS:
+        if not value or name.partition(":")[0] in _CONTROLS:
             continue
         try:
             condition_of(name, value, context, now, Binder())

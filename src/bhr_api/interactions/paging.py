@@ -10,6 +10,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.requests import Parameters
 from bhr_api.search import include
 from bhr_api.search.cursor import Position, Rest
+from bhr_api.search.order import Order
 from bhr_api.search.query import SearchQuery
 from bhr_api.store.row_ids import first_row_id_at
 
@@ -59,7 +60,15 @@ class Walk:
             self.links.append(("previous", self._beyond(rows[0], backward=True)))
         if rows and (has_more or position.backward):
             self.links.append(("next", self._beyond(rows[-1], backward=False)))
+        if not rows and position.row_id:
+            self.links.append(("next" if position.backward else "previous", self._back()))
         return rows
+
+    def _back(self) -> str:
+        """From a page of which every row is gone: the page that ends with the row next to which this one was."""
+        position = self.position
+        place = Order(self._query.order, "r.row_id", position.backward).place_after(position.row_id)
+        return self._at(position._replace(row_id=place, backward=not position.backward))
 
     def included(self, matches: Sequence[Any], rows: Sequence[Any]) -> tuple[Sequence[Any], bool]:
         """What the page of `matches` holds of the included `rows`, in their order, and whether a link leads to more.

@@ -20,7 +20,7 @@ Interaction = Callable[[Context, Request], Awaitable[Result]]
 
 
 async def _read(context: Context, request: Request) -> Result:
-    part = part_asked(request)
+    part = part_asked(request.parameters)
     result = await _read_whole(context, request)
     if result.body is not None:
         result.body = part(result.body)
@@ -40,7 +40,7 @@ async def _read_whole(context: Context, request: Request) -> Result:
 
 
 async def _vread(context: Context, request: Request) -> Result:
-    part = part_asked(request)
+    part = part_asked(request.parameters)
     result = of_version(await vread(context, request.resource_type, request.id, request.version_id))
     assert result.body is not None
     result.body = part(result.body)

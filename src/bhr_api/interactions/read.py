@@ -6,7 +6,7 @@ from bhr_api.errors import ForbiddenError, GoneError, InvalidParameterError, Not
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.fhir.subset import subset
 from bhr_api.interactions.context import Context
-from bhr_api.interactions.requests import SERVER_WRITTEN, Request
+from bhr_api.interactions.requests import SERVER_WRITTEN, Parameters
 from bhr_api.store import versions
 from bhr_api.store.versions import StoredVersion
 
@@ -22,12 +22,12 @@ def require(context: Context, letter: str, resource_type: str, interaction: str)
         )
 
 
-def part_asked(request: Request) -> Callable[[bytes], bytes]:
+def part_asked(parameters: Parameters) -> Callable[[bytes], bytes]:
     """What `_summary` and `_elements` leave of a resource (search.html#summary); all of it where neither is asked for.
 
     Raises InvalidParameterError for a summary that is none, or none of a single resource.
     """
-    asked = {name: value for name, value in request.parameters if name in ("_summary", "_elements") and value}
+    asked = {name: value for name, value in parameters if name in ("_summary", "_elements") and value}
     summary = asked.get("_summary", "false")
     if summary not in ("true", "text", "data", "false"):
         raise InvalidParameterError("_summary", summary, "of one resource it is one of true, text, data, false")

@@ -10,6 +10,7 @@ from bhr_api.fhir.dates import BEGINNING, FOREVER, Interval, instant_text, inter
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation
+from bhr_api.interactions.read import part_asked
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
 from bhr_api.operations.compartment import CompartmentRows, Filters
@@ -19,7 +20,8 @@ from bhr_api.operations.operation_links import OperationWalk
 from bhr_api.operations.record_page import RecordPage, Row
 
 MAXIMUM_COUNT = 1000
-_OF_ENCOUNTER = ("_since", "_type", "_count")
+_PARTS = ("_summary", "_elements")
+_OF_ENCOUNTER = ("_since", "_type", "_count", *_PARTS)
 _OF_PATIENT = (*_OF_ENCOUNTER, "start", "end")
 
 
@@ -30,6 +32,7 @@ async def everything(context: Context, request: Request) -> Result:
     inputs = Inputs(request, (*known, "_cursor"))
     id = request.id or _patient_in_context(context)
     count, filters = _count(inputs), _filters(inputs)
+    part = part_asked([(name, str(value)) for name in _PARTS for value in inputs.all(name)])
     walk = OperationWalk(context, f"{resource_type}/{id}/$everything", inputs, known)
     async with context.connection() as connection:
         focus = await read_focus(context, connection, resource_type, id, "$everything")
@@ -50,7 +53,7 @@ async def everything(context: Context, request: Request) -> Result:
         )
     )
     links = walk.links(page.following)
-    entries = [_entry(context, row) for row in page.rows]
+    entries = [_entry(context, row, part(row.body)) for row in page.rows]
     return Result(
         200, bundles.bundle("searchset", instant_text(context.now()), total=None, links=links, entries=entries)
     )
@@ -65,9 +68,9 @@ def _patient_in_context(context: Context) -> str:
     return context.caller.patient
 
 
-def _entry(context: Context, row: Row) -> bytes:
+def _entry(context: Context, row: Row, body: bytes) -> bytes:
     full_url = f"{context.base_url}/{RESOURCE_TYPES[row.resource_type - 1]}/{row.id}"
-    return bundles.search_entry(full_url, row.body, "match" if row.is_member else "include")
+    return bundles.search_entry(full_url, body, "match" if row.is_member else "include")
 
 
 def _count(inputs: Inputs) -> int:

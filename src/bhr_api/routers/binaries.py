@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 
-from bhr_api.errors import UnsupportedMediaTypeError
+from bhr_api.errors import InvalidParameterError, UnsupportedMediaTypeError
 from bhr_api.fhir import json_text
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
@@ -24,6 +24,13 @@ def is_raw_read(request: Request, headers: Headers, format: str | None) -> bool:
     is_read = request.resource_type == "Binary" and request.interaction in _READS
     asks_fhir = "fhir" in (headers.get(b"accept") or "").lower()
     return is_read and format is None and not asks_fhir and not takes_json(headers)
+
+
+def require_whole(request: Request) -> None:
+    """Refuse a part of raw content: `_summary` and `_elements` are of resources. Raises InvalidParameterError."""
+    for name, value in request.parameters:
+        if value and (name == "_elements" or (name == "_summary" and value != "false")):
+            raise InvalidParameterError(name, value, "raw content comes whole; a part of a Binary is FHIR's JSON")
 
 
 def is_raw_write(request: Request, headers: Headers) -> bool:

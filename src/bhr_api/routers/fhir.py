@@ -29,7 +29,7 @@ from bhr_api.interactions.profile_checks import ProfileChecks
 from bhr_api.interactions.requests import Request, parse_parameters, parse_request, refuse_too_many
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.tenants import TenantRegistry
-from bhr_api.routers.binaries import binary_of, is_raw_read, is_raw_write, raw_content
+from bhr_api.routers.binaries import binary_of, is_raw_read, is_raw_write, raw_content, require_whole
 from bhr_api.routers.error_handler import refusal_of
 from bhr_api.routers.request_rates import RequestRates
 from bhr_api.routers.requests import (
@@ -133,7 +133,9 @@ class FHIRApplication:
         parameters = dict(request.parameters)
         prefers = headers.prefers()
         is_raw = is_raw_read(request, headers, parameters.get("_format"))
-        if not is_raw:
+        if is_raw:
+            require_whole(request)
+        else:
             require_json_answer(headers, parameters.get("_format"))
         lenient = prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict")
         minimal = prefers.get("return") == "minimal"

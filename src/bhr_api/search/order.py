@@ -134,6 +134,10 @@ class Order:
         parts = [f"{key.expression} {'DESC' if descends else 'ASC'}" for key, descends in self._directed]
         return ", ".join([*parts, f"{self.row_id} {'DESC' if self._ties_descend else 'ASC'}"])
 
+    def place_after(self, row_id: int) -> int:
+        """The row id of a place right after the row `row_id`, among rows of the same values, with no row between the two."""
+        return row_id - 1 if self._ties_descend else row_id + 1
+
     def after(self, values: Sequence[str], last: int, binder: Binder) -> str:
         """The condition that a row comes after the one with these key values (as text) and the row id `last`."""
         place = binder.bind(last, "bigint")

@@ -123,6 +123,8 @@ def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> 
         value = _CONTROLS[name](query, value, context)
         if name == "_cursor":
             return
+    elif code in _CONTROLS or code in _ANSWER_SHAPE or name.startswith("_type:"):
+        raise UnsupportedModifierError(name, f"{code} has no modifiers")
     else:
         query.criteria.extend(conjuncts(criterion_of(query.resource_type, name, value, context)))
     query.applied.append((name, value))

@@ -65,11 +65,14 @@ def _conditions(wanted: HistoryFilter, binder: Binder) -> list[str]:
 
 
 def _current_within(at: tuple[datetime, datetime], binder: Binder) -> list[str]:
-    """http.html#history, _at: versions that were current at some point during the period."""
+    """http.html#history, _at: versions that were current at some point during the period.
+
+    A version ends with the next one that there is: an erasure may have taken those between the two.
+    """
     start, end = (binder.bind(value, "timestamptz") for value in at)
-    superseded = [
-        f"NOT EXISTS (SELECT 1 FROM {table} n WHERE n.tenant = $1 AND n.resource_type = r.resource_type AND n.id = r.id"
-        f" AND n.version = r.version + 1 AND n.last_updated <= {start})"
-        for table in ("resource", "resource_history")
-    ]
-    return [f"r.last_updated < {end}", *superseded]
+    following = ", ".join(
+        f"(SELECT n.last_updated FROM {table} n WHERE n.tenant = $1 AND n.resource_type = r.resource_type AND n.id = r.id"
+        " AND n.version > r.version ORDER BY n.version LIMIT 1)"
+        for table in ("resource_history", "resource")
+    )
+    return [f"r.last_updated < {end}", f"coalesce({following}, 'infinity') > {start}"]

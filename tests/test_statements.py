@@ -41,7 +41,7 @@ from bhr_api.store.jobs import Job, Output
 from bhr_api.store.migrations import migrate
 from tests.fixtures.auth import KeyedClient, jwks_of
 from tests.fixtures.database import TestServer, on_database
-from tests.fixtures.server import RunningServer, serve
+from tests.fixtures.server import RunningServer, running_server, serve
 from tests.tenant_ties import Ties, read_schema, ties_of
 
 Resource = dict[str, Any]
@@ -117,8 +117,10 @@ READS = [
 # What is about a session or the deployment; none of it reads or writes a row. Whatever else begins in another way than a
 # query does is no statement that PostgreSQL can prepare, and so fails the test.
 UPKEEP = ("BEGIN", "COMMIT;", "ROLLBACK;", "SET ", "show ", "LOCK TABLE ", "CREATE TABLE IF NOT EXISTS audit_event_")
+CHECK_OF_REFERENCES = "SELECT name FROM tenant WHERE NOT references_indexed"
 # Statements over all tenants, each with its reason.
 OVER_ALL_TENANTS = {
+    CHECK_OF_REFERENCES: "`check` looks at all tenants",
     "SELECT DISTINCT unnest(client.origins) AS origin": "a preflight carries no token, so its tenant is not known",
     "SELECT DISTINCT e.tenant FROM audit_event e": "the sealer asks which of the tenants it names have new events",
     "SELECT DISTINCT j.tenant FROM job j": "the runner of jobs asks which tenants have some to carry out or to sweep",
@@ -201,6 +203,7 @@ def noted(postgresql: TestServer, tmp_path_factory: pytest.TempPathFactory) -> I
     with noting(dsn) as notes, pytest.MonkeyPatch.context() as patch:
         patch.setattr(include, "MAXIMUM_INCLUDED", 1)
         tenant = run_server(dsn, notes)
+        look_after_references(dsn)
         asyncio.run(work_on_jobs(dsn, tenant))
         # Afterwards, so that there are seals to verify.
         run_commands(dsn, tenant, tmp_path_factory.mktemp("commands"))
@@ -234,6 +237,27 @@ def run_server(dsn: str, notes: Noted) -> str:
             running.should_exit = True
             thread.join(timeout=30)
     return tenant
+
+
+def look_after_references(dsn: str) -> None:
+    """Writes and deletions where referential integrity is strict, by one who sees everything and by a patient's token."""
+    with running_server(dsn, referential_integrity="strict") as server:
+        tenant = server.new_tenant()
+        goal = {"lifecycleStatus": "active", "description": {"text": "x"}, "subject": {"reference": "Patient/p"}}
+        past = {**goal, "addresses": [{"reference": "Condition/c/_history/1"}]}
+        tokens = server.token(tenant), server.token(tenant, "patient/*.cruds", patient="p")
+        with server.client(tokens[0]) as client:
+            client.put("Patient/p", json={"resourceType": "Patient", "id": "p"}).raise_for_status()
+        for token in tokens:
+            with server.client(token) as client:
+                created = client.post("Goal", json={"resourceType": "Goal", **goal})
+                assert created.status_code == 201
+                assert client.post("Goal", json={"resourceType": "Goal", **past}).status_code == 422
+                assert client.delete("Patient/p").status_code == 409
+                deletion = {"request": {"method": "DELETE", "url": f"Goal/{created.json()['id']}"}}
+                creation = {"resource": {"resourceType": "Goal", **goal}, "request": {"method": "POST", "url": "Goal"}}
+                both = {"resourceType": "Bundle", "type": "transaction", "entry": [deletion, creation]}
+                assert client.post("", json=both).status_code == 200
 
 
 async def work_on_jobs(dsn: str, tenant_name: str) -> None:
@@ -287,7 +311,7 @@ def responsible(server: RunningServer, tenant: str) -> str:
 
 def wait_for_sealer(notes: Noted) -> None:
     """Until the sealer, which works in the background, has looked for new events and made a link."""
-    awaited = [*OVER_ALL_TENANTS, "INSERT INTO audit_seal"]
+    awaited = [*(OVER_ALL_TENANTS.keys() - {CHECK_OF_REFERENCES}), "INSERT INTO audit_seal"]
     give_up = time.monotonic() + 60
     while not all(any(words in sql for sql in list(notes.executions)) for words in awaited):
         assert time.monotonic() < give_up, "the sealer did nothing"
@@ -420,6 +444,9 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     run("verify-audit")
     head = run("verify-audit", "--tenant", tenant).rsplit(maxsplit=1)[-1]
     run("verify-audit", "--tenant", tenant, "--noted", head)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BHR_REFERENTIAL_INTEGRITY", "strict")
+        CliRunner().invoke(app, ["check", "--database-url", dsn])
     run("check")
 
 

@@ -34,6 +34,7 @@ from bhr_api.routers.requests import Receive, Scope, Send
 from bhr_api.routers.security_headers import SecurityHeaders
 from bhr_api.settings import Settings
 from bhr_api.shared_directory import shared_rates
+from bhr_api.store import references
 from bhr_api.store.audit import AuditTrail
 from bhr_api.store.audit_seal import AuditSealer
 from bhr_api.store.database import Database, engine_for
@@ -144,6 +145,8 @@ class Application:
         database = self._database = await self._reach_database()
         async with database.acquire() as connection:
             await self.row_ids.take_node(connection)
+            if settings.referential_integrity != "strict":
+                await references.forget_indexed(connection)
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
         tenants = TenantRegistry(database)
         definitions = DefinitionsRegistry(database)
@@ -167,6 +170,7 @@ class Application:
             profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
             rates=self._rates,
             observe=observe_request,
+            integrity=settings.referential_integrity,
         )
         jobs_database = await self._open_for_jobs()
         runner = JobRunner(database, jobs_database, self._job_handlers(self._fhir))

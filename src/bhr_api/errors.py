@@ -7,14 +7,14 @@ of a refusal; `routers/error_handler.py` alone sends it.
     ├── MalformedRequestError 400      ├── NotFoundError 404           ├── MethodNotAllowedError 405
     │   ├── InvalidJsonError           │   ├── UnknownTypeError        ├── NotAcceptableError 406
     │   ├── InvalidParameterError      │   └── UnknownVersionError     ├── ConflictError 409
-    │   └── UnsupportedParameterError  ├── GoneError 410               ├── PreconditionFailedError 412
-    │       └── UnsupportedModifierError
+    │   └── UnsupportedParameterError  ├── GoneError 410               │   └── ReferencedError
+    │       └── UnsupportedModifierError                               ├── PreconditionFailedError 412
     ├── UnauthenticatedError 401       ├── TooLargeError 413           │   ├── VersionConflictError
     ├── ForbiddenError 403             │                               │   └── MultipleMatchesError
     ├── AddressTooLongError 414        ├── UnsupportedMediaTypeError 415
-    ├── InvalidResourceError 422       ├── TooCostlyError 422
-    ├── TooManyJobsError 429           ├── OverloadedError 503
-    └── InternalError 500              └── BeingIndexedError 503
+    ├── InvalidResourceError 422       ├── TooCostlyError 422          ├── OverloadedError 503
+    │   └── BrokenReferenceError       ├── TooManyJobsError 429        ├── BeingIndexedError 503
+    └── InternalError 500                                              └── ReferencesNotIndexedError 503
 """
 
 from collections.abc import Mapping, Sequence
@@ -171,6 +171,14 @@ class ConflictError(RefusalError):
     code = "conflict"
 
 
+class ReferencedError(ConflictError):
+    """A resource cannot be deleted while others refer to it, where referential integrity is strict."""
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__(issues[0].diagnostics)
+        self.issues = list(issues)
+
+
 class GoneError(RefusalError):
     """The resource was deleted."""
 
@@ -230,6 +238,12 @@ class InvalidResourceError(RefusalError):
     def __init__(self, issues: Sequence[Issue]) -> None:
         super().__init__(issues[0].diagnostics)
         self.issues = list(issues)
+
+
+class BrokenReferenceError(InvalidResourceError):
+    """A reference leads to nothing that is here and may be read, where referential integrity is asked for."""
+
+    code = "not-found"
 
 
 class TooCostlyError(RefusalError):
@@ -303,6 +317,18 @@ class TooManyJobsError(RefusalError):
     def headers(self) -> Mapping[str, str]:
         """When to come back, in seconds."""
         return {"Retry-After": "10"}
+
+
+class ReferencesNotIndexedError(RefusalError):
+    """What refers to a resource cannot be told: some were stored before referential integrity was strict."""
+
+    status = 503
+    code = "transient"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "What refers to this resource is not indexed yet, so it cannot be deleted; the operator runs `bhr-api reindex`."
+        )
 
 
 class InternalError(RefusalError):

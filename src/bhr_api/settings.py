@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
+from bhr_api.fhir.references import ReferentialIntegrity
 
 _ORIGIN = re.compile(r"https?://(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.ASCII)
 
@@ -63,6 +64,10 @@ class Settings(BaseSettings):
     )
     required_profiles: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Profiles that every resource of a type must obey: Type=canonical, separated by commas."
+    )
+    referential_integrity: ReferentialIntegrity = Field(
+        "off",
+        description="on-write refuses references to what is not here; strict also the deletion of what is referred to.",
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Browser origins that may call besides those that clients register, separated by commas."

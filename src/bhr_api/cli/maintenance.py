@@ -13,10 +13,12 @@ from bhr_api.cli.failures import CommandError
 from bhr_api.cli.operator import operator_context
 from bhr_api.cli.options import DatabaseUrl, DataDir, PublicUrl, TypeNames, checked_types, settings_of
 from bhr_api.cli.progress import progress_bar
+from bhr_api.fhir.references import ReferentialIntegrity
 from bhr_api.interactions import reindexing
 from bhr_api.interactions.context import Context
+from bhr_api.search.referring import GENERATION_WITH_REFERENCES
 from bhr_api.settings import Settings
-from bhr_api.store import audit, heavy_tokens, tenants
+from bhr_api.store import audit, heavy_tokens, references, tenants
 from bhr_api.store import backup as backups
 from bhr_api.store.condition import Finding, examine
 from bhr_api.store.database import Database
@@ -41,7 +43,7 @@ def check(database_url: DatabaseUrl = None, data_dir: DataDir = None) -> None:
     """Look at the settings and the database, and tell of each thing whether it is right; exit code 1 when one is not."""
     settings = settings_of(database_url=database_url, data_dir=data_dir)
     with database_of(settings) as dsn:
-        findings = [_settings_finding(settings), *asyncio.run(_examined(dsn))]
+        findings = [_settings_finding(settings), *asyncio.run(_examined(dsn, settings.referential_integrity))]
     for subject, is_right, detail in findings:
         typer.echo(f"{'ok     ' if is_right else 'PROBLEM'}  {subject:<11} {detail}")
     wrong = [finding.subject for finding in findings if not finding.is_right]
@@ -60,11 +62,11 @@ def _settings_finding(settings: Settings) -> Finding:
     return Finding("Settings", True, f"FHIR base {settings.base_url}, database {where}")
 
 
-async def _examined(dsn: str) -> list[Finding]:
+async def _examined(dsn: str, integrity: ReferentialIntegrity) -> list[Finding]:
     database = await Database.open(dsn, pool_size=1)
     try:
         async with database.acquire() as connection:
-            return await examine(connection)
+            return await examine(connection, GENERATION_WITH_REFERENCES if integrity == "strict" else None)
     finally:
         await database.close()
 
@@ -112,6 +114,8 @@ async def _reindex_tenant(context: Context, resource_types: Sequence[str], every
         event = context.event("reindex", 200, query=f"resources={done}")
         await audit.append(connection, [event])
         await heavy_tokens.refresh(connection, context.tenant)
+        if context.integrity == "strict":
+            await references.note_indexed(connection, context.tenant, context.index_generation)
     return done
 
 

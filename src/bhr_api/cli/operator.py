@@ -14,6 +14,7 @@ from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.search.visibility import Visibility
 from bhr_api.settings import Settings
+from bhr_api.store import references
 from bhr_api.store.audit import AuditEvent, AuditTrail
 from bhr_api.store.audit_table import AuditRow
 from bhr_api.store.database import Database
@@ -28,10 +29,12 @@ async def operator_context(database: Database, tenant: int, base_url: str) -> Co
     """A context in which the operator may do everything in the tenant of that number."""
     words = await TenantRegistry(database).words(tenant)
     row_ids = RowIds()
+    settings = Settings()
     async with database.acquire() as connection:
         await row_ids.take_node(connection)
+        if settings.referential_integrity != "strict":
+            await references.forget_indexed(connection)
     caller = Caller(tenant, CLIENT_ID, parse_scopes(EVERYTHING))
-    settings = Settings()
     definitions = DefinitionsRegistry(database)
     return Context(
         database=database,
@@ -44,6 +47,7 @@ async def operator_context(database: Database, tenant: int, base_url: str) -> Co
         origin=Origin(str(uuid.uuid4()), None),
         definitions=definitions,
         profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
+        integrity=settings.referential_integrity,
     )
 
 

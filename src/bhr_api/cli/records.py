@@ -49,7 +49,8 @@ def import_records(
 ) -> None:
     """Store resources under their own ids: validated, versioned, audited. A refused one does not hold up the others.
 
-    Resources without an id get one. References may point at what is not there yet. Transactions are carried out as
+    Resources without an id get one. References may point at what is not there yet; with BHR_REFERENTIAL_INTEGRITY those that
+    lead nowhere at the end are told of. Transactions are carried out as
     such; of collections each resource is stored. The exit code is 1 when something was refused.
     """
     settings = settings_of(public_url=public_url, database_url=database_url, data_dir=data_dir)
@@ -59,11 +60,12 @@ def import_records(
     refused = RefusedResources(errors)
     started = time.monotonic()
     with database_of(settings) as dsn, progress_bar("Importing", size_of(files.values())) as report, refused:
-        stored = asyncio.run(_import(dsn, settings, tenant, files, refused, report))
+        stored, dangling = asyncio.run(_import(dsn, settings, tenant, files, refused, report))
     seconds = time.monotonic() - started
     typer.echo(f"Stored {stored:,} resources in {seconds:.1f} s ({stored / seconds:,.0f} a second).", err=True)
     if refused.count:
-        raise CommandError(f"{refused.count:,} refused; {errors} tells which and why.")
+        leading_nowhere = f", {dangling:,} stored references lead nowhere" if dangling else ""
+        raise CommandError(f"{refused.count - dangling:,} refused{leading_nowhere}; {errors} tells which and why.")
 
 
 class RefusedResources:
@@ -105,7 +107,7 @@ async def _import(
     files: Mapping[str, Path],
     refused: RefusedResources,
     report: Report,
-) -> int:
+) -> tuple[int, int]:
     async with opened(dsn) as database:
         tenant = await _tenant_number(database, tenant_name)
         context = await operator_context(database, tenant, settings.base_url)
@@ -122,7 +124,7 @@ async def _import(
         await context.audit.flush()
         async with database.acquire() as connection:
             await heavy_tokens.refresh(connection, tenant)
-        return importer.stored
+        return importer.stored, importer.dangling
 
 
 def export(

@@ -32,6 +32,46 @@ def references_in(resource: Resource) -> Iterator[str]:
     return iter(found)
 
 
+def located_references(resource: Resource) -> list[tuple[str, str]]:
+    """(place, Reference.reference) of each Reference in `resource` and what it contains, in its order.
+
+    The place is FHIRPath after the type: `.participant[0].actor`. What a Bundle or Parameters carries is left out: its
+    references are about what is carried beside it (bundle.html#references).
+    """
+    found: list[tuple[str, str]] = []
+    _locate(resource, str(resource.get("resourceType")), "", found)
+    return found
+
+
+def _locate(node: Mapping[str, Any], type_name: str, place: str, found: list[tuple[str, str]]) -> None:
+    parts = _parts(type_name)
+    for name, value in node.items():
+        kind = parts.get(name)
+        if kind is None:
+            if name[0:1] == "_":
+                _locate_in(value, "Element", f"{place}.{_path_name(type_name, name[1:])}", found)
+        elif kind == "reference":
+            found.append((place, value))
+        elif isinstance(value, dict | list) and (kind != "Resource" or name == "contained"):
+            _locate_in(value, kind, f"{place}.{_path_name(type_name, name)}", found)
+
+
+def _locate_in(value: Any, type_name: str, place: str, found: list[tuple[str, str]]) -> None:
+    if isinstance(value, dict):
+        _locate(value, _own_type(value, type_name), place, found)
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            if isinstance(item, dict):
+                _locate(item, _own_type(item, type_name), f"{place}[{position}]", found)
+
+
+@cache
+def _path_name(type_name: str, name: str) -> str:
+    """How FHIRPath names an element: `value.ofType(Reference)` for what JSON calls `valueReference`."""
+    element, code = json_names(type_name).get(name, (None, ""))
+    return name if element is None or element.name == name else f"{element.name}.ofType({code})"
+
+
 def _ignore(_reference: str) -> None:
     """For a walk that does not look for references."""
 

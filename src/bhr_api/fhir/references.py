@@ -1,9 +1,12 @@
 """Literal references: which resource a `Reference.reference` names (FHIR R4, references.html#literal)."""
 
 import re
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
+
+# What is promised of references (docs/references.md): nothing, that they lead somewhere when they are written, or always.
+ReferentialIntegrity = Literal["off", "on-write", "strict"]
 
 ID = re.compile(r"[A-Za-z0-9\-.]{1,64}", re.ASCII)
 

@@ -10,6 +10,7 @@ from typing import Any
 from bhr_api import __version__
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPES, Resource, SearchParameter
+from bhr_api.fhir.references import ReferentialIntegrity
 from bhr_api.interactions.audit_parameters import SERVED_PARAMETERS
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation, Operations
@@ -28,18 +29,27 @@ _INTEGRITY = (
     " never dropped. What was sent is what is read, but for id, meta.versionId and meta.lastUpdated, and for links within a"
     " transaction, which become those of the resources that it made. A transaction is done whole or not at all, and others see"
     " it so. Every change makes a version; If-Match guards an update, a patch or a deletion against what changed meanwhile."
-    " Patches are held against the same rules as updates. References need not lead to a resource that is here."
+    " Patches are held against the same rules as updates."
     " With `Prefer: respond-async`, batch, transaction, searches, histories of types and of the system, and operations that"
     " change nothing are answered later (R4 async.html): 202 with Content-Location, where a batch-response will be."
 )
+_REFERENCES: Mapping[ReferentialIntegrity, str] = {
+    "off": "References need not lead to a resource that is here.",
+    "on-write": "What a written resource refers to on this server must be here; it may be deleted later.",
+    "strict": "What a resource refers to on this server must be here, and cannot be deleted while it is referred to.",
+}
 
 
 def capability_statement(
-    base_url: str, issuer: str, operations: Operations[Context], profiles: Mapping[str, Sequence[str]]
+    base_url: str,
+    issuer: str,
+    operations: Operations[Context],
+    profiles: Mapping[str, Sequence[str]],
+    integrity: ReferentialIntegrity = "off",
 ) -> bytes:
     """The CapabilityStatement of the server at `base_url`, whose OAuth endpoints are under `issuer`, as JSON.
 
-    `profiles` are the loaded ones by resource type.
+    `profiles` are the loaded ones by resource type, `integrity` is what is promised of references.
     """
     statement: Resource = {
         "resourceType": "CapabilityStatement",
@@ -59,9 +69,9 @@ def capability_statement(
         "rest": [
             {
                 "mode": "server",
-                "documentation": _INTEGRITY,
+                "documentation": f"{_INTEGRITY} {_REFERENCES[integrity]}",
                 "security": _security(issuer),
-                "resource": [_resource(name, operations, profiles.get(name, ())) for name in RESOURCE_TYPES],
+                "resource": [_resource(name, operations, profiles.get(name, ()), integrity) for name in RESOURCE_TYPES],
                 "interaction": [{"code": code} for code in _ON_SYSTEM],
                 **_operations([operation for operation in operations.all if "system" in operation.levels]),
             }
@@ -147,7 +157,9 @@ def _operations(offered: Sequence[Operation[Context]]) -> dict[str, Any]:
     return {"operation": described} if described else {}
 
 
-def _resource(name: str, operations: Operations[Context], profiles: Sequence[str]) -> dict[str, Any]:
+def _resource(
+    name: str, operations: Operations[Context], profiles: Sequence[str], integrity: ReferentialIntegrity
+) -> dict[str, Any]:
     interactions = ("read", "search-type") if name in SERVER_WRITTEN else (*_READING, *_WRITING)
     described: dict[str, Any] = {
         "type": name,
@@ -166,7 +178,8 @@ def _resource(name: str, operations: Operations[Context], profiles: Sequence[str
             "conditionalRead": "full-support",
             "conditionalUpdate": True,
             "conditionalDelete": "single",
-            "referencePolicy": ["literal", "local"],
+            # `enforced`: "ensures that references can always be resolved". `local` would refuse those to other servers.
+            "referencePolicy": ["literal", "logical", *(["enforced"] if integrity == "strict" else [])],
         }
     includes = {"searchInclude": includes_of(name), "searchRevInclude": reverse_includes_of(name)}
     own = _operations([operation for operation in operations.all if operation.is_of(name)])

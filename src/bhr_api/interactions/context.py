@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from bhr_api.access import Caller
+from bhr_api.fhir.references import LocalReference, ReferentialIntegrity
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.profile_checks import ProfileChecks
 from bhr_api.search.cursor import CursorSeal
+from bhr_api.search.extract import INDEX_GENERATION
+from bhr_api.search.referring import GENERATION_WITH_REFERENCES
 from bhr_api.search.served_parameters import BUILT_IN, ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
@@ -43,6 +46,14 @@ def _nobody_waits() -> None:
     """Outside of a server no runner of jobs is to be woken; one finds the job within seconds."""
 
 
+class BrokenReference(NamedTuple):
+    """A reference that leads nowhere: in the change at `position` of those that are made together, at `expression`."""
+
+    position: int
+    expression: str
+    target: LocalReference
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """One request's view of the server.
@@ -50,7 +61,8 @@ class Context:
     `lenient` is `Prefer: handling=lenient`, `minimal` is `return=minimal`; `held` is the connection of a transaction.
     `definitions` are those of the loaded packages, `profiles` what resources are held against. `wake_jobs` is to be called
     once a job that was added has been committed. `committing` is called with what a write comes to, in its transaction and
-    last of all, so that a job can keep its result together with it.
+    last of all, so that a job can keep its result together with it. `integrity` is what is promised of references;
+    `unresolved` takes those that lead nowhere yet, where an import looks at them at its end.
     """
 
     database: Database
@@ -67,6 +79,8 @@ class Context:
     operations: Operations["Context"] = field(default_factory=Operations)
     definitions: DefinitionsRegistry | None = None
     profiles: ProfileChecks | None = None
+    integrity: ReferentialIntegrity = "off"
+    unresolved: list[BrokenReference] | None = None
     wake_jobs: Callable[[], None] = _nobody_waits
     committing: Callable[[Connection, Any], Awaitable[None]] | None = None
 
@@ -100,6 +114,11 @@ class Context:
     def hasher(self) -> TokenHasher:
         """The tenant's hashes."""
         return self.words.hasher
+
+    @property
+    def index_generation(self) -> int:
+        """The generation of the rows that this server writes."""
+        return GENERATION_WITH_REFERENCES if self.integrity == "strict" else INDEX_GENERATION
 
     def now(self) -> datetime:
         """The database's time, in milliseconds."""

@@ -22,7 +22,7 @@ async def create(context: Context, request: Request) -> Result:
     notes = await notes_on(context, resource)
     change = Change("create", request.resource_type, new_id(), resource, request.body, notes=notes)
     criteria = _criteria(request)
-    if criteria is None and context.committing is None:
+    if criteria is None and context.committing is None and context.integrity == "off":
         return of_write(await _store_alone(context, change))
 
     async def work(connection: Connection) -> Result | str:

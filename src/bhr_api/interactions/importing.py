@@ -1,11 +1,13 @@
 """import: many resources under their own ids, each validated, versioned and audited as in an update (R4, http.html#update).
 
 Resources go into the database some hundreds in a transaction; a refused one does not touch the others. What a reference
-points at need not be there yet, so the order of the files does not matter.
+points at need not be there yet, so the order of the files does not matter: where referential integrity is asked for, those
+that lead nowhere are told of at the end.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bhr_api.errors import (
@@ -22,7 +24,8 @@ from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
 from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.bundle_references import Identities, rewrite
 from bhr_api.interactions.conditional import in_transaction
-from bhr_api.interactions.context import Context
+from bhr_api.interactions.context import BrokenReference, Context
+from bhr_api.interactions.open_references import OpenReferences
 from bhr_api.interactions.requests import SERVER_WRITTEN
 from bhr_api.interactions.write import Change, apply, check_resource, new_id, notes_on
 from bhr_api.store.database import Connection
@@ -40,7 +43,8 @@ Refuse = Callable[[str, Sequence[Issue]], None]
 class Importer:
     """Takes resources up one by one and stores them in batches; use it within `async with`.
 
-    While the database stores one batch, the next one is read and checked. `stored` counts what is committed.
+    While the database stores one batch, the next one is read and checked. `stored` counts what is committed, `dangling` the
+    references of it that lead nowhere at the end; each is told of as a refusal is, but as a warning.
     """
 
     def __init__(self, context: Context, refuse: Refuse) -> None:
@@ -48,16 +52,28 @@ class Importer:
         self._refuse = refuse
         self._waiting: dict[tuple[str, str], tuple[str, Change]] = {}
         self._storing: asyncio.Task[None] | None = None
+        self._open_references = OpenReferences()
         self.stored = 0
+        self.dangling = 0
 
     async def __aenter__(self) -> "Importer":
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            await self._store_waiting()
-        if self._storing is not None:
-            await self._storing
+        try:
+            if kind is None:
+                await self._store_waiting()
+            if self._storing is not None:
+                await self._storing
+            if kind is None:
+                await self._tell_of_dangling()
+        finally:
+            self._open_references.close()
+
+    async def _tell_of_dangling(self) -> None:
+        async for place, issue in self._open_references.dangling(self._context):
+            self._refuse(place, [issue])
+            self.dangling += 1
 
     async def add(self, place: str, body: bytes) -> None:
         """Take up the resource in `body`, which stood at `place`."""
@@ -110,11 +126,14 @@ class Importer:
         self._storing = asyncio.create_task(self._store(batch)) if batch else None
 
     async def _store(self, batch: Sequence[tuple[str, Change]]) -> None:
-        async def work(connection: Connection) -> None:
-            await apply(self._context, connection, [change for _, change in batch])
+        async def work(connection: Connection) -> list[BrokenReference]:
+            unresolved: list[BrokenReference] = []
+            context = replace(self._context, unresolved=unresolved)
+            await apply(context, connection, [change for _, change in batch])
+            return unresolved
 
         try:
-            await in_transaction(self._context, work)
+            self._open_references.add(await in_transaction(self._context, work), [place for place, _ in batch])
         except OverloadedError:
             # Not the resource is at fault but the database, which is not there: nothing more can be stored.
             raise
@@ -130,7 +149,9 @@ class Importer:
 
     async def _carry_out(self, place: str, body: bytes) -> None:
         await self._store_waiting()
-        result = await batch_or_transaction(self._context, body)
+        unresolved: list[BrokenReference] = []
+        result = await batch_or_transaction(replace(self._context, unresolved=unresolved), body)
+        self._open_references.add(unresolved, [place])
         assert result.body is not None
         for position, entry in enumerate(json_text.parse(result.body).get("entry", ())):
             response = entry["response"]

@@ -13,7 +13,8 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.placing import place
 from bhr_api.interactions.relating import relate
 from bhr_api.resources import HOOKS
-from bhr_api.search.extract import INDEX_GENERATION, index_entry
+from bhr_api.search.extract import index_entry
+from bhr_api.search.referring import FOLLOWING_GENERATION, reference_tokens
 from bhr_api.store import whole_types
 from bhr_api.store.database import Connection
 from bhr_api.store.versions import NewVersion
@@ -26,7 +27,7 @@ async def outdated(context: Context, resource_types: Collection[str], *, everyth
     """How many resources of each type are to be indexed anew: those of older programs, or `everything`."""
     numbers = [RESOURCE_TYPE_NUMBERS[name] for name in resource_types]
     async with context.database.acquire() as connection:
-        found = await whole_types.count_outdated(connection, context.tenant, numbers, _generation(everything))
+        found = await whole_types.count_outdated(connection, context.tenant, numbers, _generation(context, everything))
     return {RESOURCE_TYPES[number - 1]: count for number, count in sorted(found.items())}
 
 
@@ -37,7 +38,7 @@ async def reindex(context: Context, resource_type: str, *, everything: bool) -> 
 
         async def work(connection: Connection, after_id: str = after_id) -> list[IndexedRow]:
             number = RESOURCE_TYPE_NUMBERS[resource_type]
-            generation = _generation(everything)
+            generation = _generation(context, everything)
             rows = await whole_types.lock_outdated(connection, context.tenant, number, generation, after_id, BATCH)
             if rows:
                 await _index(context, connection, resource_type, rows)
@@ -50,9 +51,9 @@ async def reindex(context: Context, resource_type: str, *, everything: bool) -> 
         yield len(rows)
 
 
-def _generation(everything: bool) -> int:
+def _generation(context: Context, everything: bool) -> int:
     """The generation before which a row is outdated."""
-    return INDEX_GENERATION + 1 if everything else INDEX_GENERATION
+    return FOLLOWING_GENERATION if everything else context.index_generation
 
 
 async def _index(context: Context, connection: Connection, resource_type: str, rows: Sequence[IndexedRow]) -> None:
@@ -66,12 +67,14 @@ async def _index(context: Context, connection: Connection, resource_type: str, r
 
 def _indexed(context: Context, resource: Resource, row: IndexedRow) -> NewVersion:
     entry = index_entry(resource, context.hasher, context.base_url, context.words.served.indexed)
+    if context.integrity == "strict":
+        entry.tokens |= reference_tokens(resource, context.hasher, context.base_url)
     return NewVersion(
         resource_type=RESOURCE_TYPE_NUMBERS[resource["resourceType"]],
         id=row.id,
         version=row.version,
         method=row.method,
-        index_generation=INDEX_GENERATION,
+        index_generation=context.index_generation,
         row_id=row.row_id,
         self_token=entry.self_token,
         patient=entry.patient,

@@ -134,6 +134,7 @@ async def _carry_out(
     changes = [plan.change for plan in planned if plan.change is not None]
     for plan in planned:
         if plan.change is not None:
+            plan.change.place = _place(plan.entry, plan.change)
             plan.change.notes = notes.get(plan.entry.position, plan.change.notes)
     _require_different([*map(str, changes), *_operated_on(context, entries)])
     stored = iter(await apply(context, connection, changes))
@@ -148,6 +149,13 @@ async def _carry_out(
                 result = await _read(context, plan)
                 by_position[plan.entry.position] = without_body(result) if plan.entry.method == "HEAD" else result
     return [by_position[entry.position] for entry in entries]
+
+
+def _place(entry: Entry, change: Change) -> str | None:
+    if change.kind == "patch":
+        # The bundle does not hold the resource that a patch makes.
+        return None
+    return f"Bundle.entry[{entry.position}]" + (".resource" if change.resource is not None else "")
 
 
 def _criteria(entries: Sequence[Entry]) -> Iterator[tuple[str, Parameters]]:

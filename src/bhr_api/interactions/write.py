@@ -29,12 +29,14 @@ from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
 from bhr_api.fhir.profiles.walk import Entries
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.integrity import Deletion, IntegrityCheck, Write, lock_targets
 from bhr_api.interactions.placing import place
 from bhr_api.interactions.read import not_found, require
 from bhr_api.interactions.relating import relate, visibility_of
 from bhr_api.interactions.results import Result
 from bhr_api.resources import HOOKS
-from bhr_api.search.extract import INDEX_GENERATION, index_entry
+from bhr_api.search.extract import index_entry
+from bhr_api.search.referring import reference_tokens
 from bhr_api.search.visibility import Visibility
 from bhr_api.store import audit, versions
 from bhr_api.store.database import Connection
@@ -52,7 +54,7 @@ class Change:
     """One resource to create, update, patch or delete.
 
     `body` is the JSON text of `resource`; both are None for a deletion. `if_match` is the version that must be current;
-    `notes` are what the client is told besides.
+    `notes` are what the client is told besides; `place` is where a bundle holds the resource.
     """
 
     kind: Literal["create", "update", "patch", "delete"]
@@ -62,6 +64,7 @@ class Change:
     body: bytes | None = None
     if_match: str | None = None
     notes: Sequence[Issue] = ()
+    place: str | None = None
 
     @property
     def key(self) -> Key:
@@ -142,13 +145,15 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     """Carry out `changes`, all of different resources, on `connection`; the caller commits.
 
     Nothing is written before all are checked. Raises ForbiddenError, NotFoundError, VersionConflictError,
-    PreconditionFailedError.
+    PreconditionFailedError; with referential integrity also BrokenReferenceError and ReferencedError.
     """
     for change in changes:
         _require_scope(context, change)
     now = context.now()
     keys = [change.key for change in changes if change.kind != "create"]
-    current = await versions.lock(connection, context.tenant, keys) if keys else {}
+    integrity = await _lock_targets(context, connection, changes) if context.integrity != "off" else None
+    deleting = any(change.kind == "delete" for change in changes)
+    current = await versions.lock(connection, context.tenant, keys, deleting=deleting) if keys else {}
     absent = [key for key in keys if key not in current]
     buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
     planned: list[_Plan] = []
@@ -163,6 +168,8 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     after = await visibility_of(context, connection, [new.patient for _, new in stored])
     for plan in planned:
         _require_visible(after, plan)
+    if integrity is not None:
+        await _require_integrity(connection, integrity, planned)
     await _store(context, connection, planned, now)
     return [plan.stored for plan in planned]
 
@@ -178,6 +185,21 @@ class _Plan:
     def has_effect(self) -> bool:
         """Whether anything changes: a deletion may find nothing."""
         return self.new is not None or self.current is not None
+
+
+async def _lock_targets(context: Context, connection: Connection, changes: Sequence[Change]) -> IntegrityCheck:
+    writes = [Write(change.key, change.place or change.resource_type, change.resource) for change in changes]
+    return await lock_targets(context, connection, writes)
+
+
+async def _require_integrity(connection: Connection, check: IntegrityCheck, planned: Sequence[_Plan]) -> None:
+    becoming = {plan.change.key: plan.new.version if plan.new else None for plan in planned if plan.has_effect}
+    deleted = [
+        Deletion(plan.current.self_token, str(plan.change), plan.change.place or plan.change.resource_type)
+        for plan in planned
+        if plan.new is None and plan.current is not None
+    ]
+    await check.require(connection, becoming, deleted)
 
 
 def _require_scope(context: Context, change: Change) -> None:
@@ -263,12 +285,14 @@ def _new_version(
     entry = index_entry(
         {**change.resource, "id": change.id}, context.hasher, context.base_url, context.words.served.indexed
     )
+    if context.integrity == "strict":
+        entry.tokens |= reference_tokens(change.resource, context.hasher, context.base_url)
     return NewVersion(
         resource_type=RESOURCE_TYPE_NUMBERS[change.resource_type],
         id=change.id,
         version=version,
         method=_METHODS[change.kind],
-        index_generation=INDEX_GENERATION,
+        index_generation=context.index_generation,
         row_id=context.row_ids.next() if current is None else current.row_id,
         self_token=entry.self_token,
         patient=entry.patient,

@@ -61,7 +61,7 @@ REFUSALS: dict[str, tuple[str, RefusalError]] = {
         NotAcceptableError(f"Accept: 'application/fhir+xml' takes no JSON; this server speaks {FHIR_JSON}."),
     ),
     "Conflict": (
-        "Others were changing the same resources all the time; try again.",
+        "Others were changing the same resources all the time; or, with strict referential integrity, others refer to it.",
         ConflictError("Other requests are changing the same resources; try again."),
     ),
     "Gone": ("It was deleted.", GoneError("Goal/g1 was deleted.")),
@@ -82,7 +82,11 @@ REFUSALS: dict[str, tuple[str, RefusalError]] = {
         "The Content-Type or Content-Encoding of the body is not taken.",
         UnsupportedMediaTypeError(f"Content-Type 'text/plain' is not taken here; send {FHIR_JSON}."),
     ),
-    "Invalid": ("The resource breaks rules of R4: every broken one is an issue with its place.", _INVALID),
+    "Invalid": (
+        "The resource breaks rules of R4, or a reference leads nowhere where that is asked for: every one is an issue with"
+        " its place.",
+        _INVALID,
+    ),
     "TooCostly": (
         "The request needs more work than one request may take, or its includes bring too much.",
         RefusalError("The request needs more work than one request may take.", code="too-costly"),

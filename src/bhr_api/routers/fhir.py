@@ -15,6 +15,7 @@ from bhr_api.access import Caller
 from bhr_api.auth.bearer import TokenReader, digest_in
 from bhr_api.errors import AddressTooLongError, OverloadedError, RefusalError, UnauthenticatedError
 from bhr_api.fhir.definitions import RESOURCE_TYPES
+from bhr_api.fhir.references import ReferentialIntegrity
 from bhr_api.interactions import async_requests
 from bhr_api.interactions.async_requests import Asked
 from bhr_api.interactions.batch import batch_or_transaction
@@ -94,6 +95,7 @@ class FHIRApplication:
     rates: RequestRates
     observe: Callable[[str, str, int, float], None]
     wake_jobs: Callable[[], None] = lambda: None
+    integrity: ReferentialIntegrity = "off"
     made_statement: tuple[str, bytes, str] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -184,6 +186,7 @@ class FHIRApplication:
             definitions=self.definitions,
             profiles=self.profiles,
             wake_jobs=self.wake_jobs,
+            integrity=self.integrity,
         )
 
     async def context_of(self, asked: Asked, database: Database) -> Context:
@@ -249,7 +252,7 @@ class FHIRApplication:
         generation = await self.definitions.generation()
         if self.made_statement is None or self.made_statement[0] != generation:
             profiles = {name: await self.definitions.supported_profiles(name) for name in RESOURCE_TYPES}
-            statement = capability_statement(self.base_url, self.issuer, self.operations, profiles)
+            statement = capability_statement(self.base_url, self.issuer, self.operations, profiles, self.integrity)
             self.made_statement = (generation, statement, sha256(statement).hexdigest()[:16])
         return self.made_statement[1:]
 

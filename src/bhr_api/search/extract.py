@@ -13,7 +13,7 @@ from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import composite, date, number, quantity, reference, string, token, uri
 from bhr_api.search.types.token import TypedValue
 
-# Rises when stored rows must be indexed anew (`bhr-api reindex`).
+# Rises by two when stored rows must be indexed anew (`bhr-api reindex`); see `referring.py` for what lies between.
 INDEX_GENERATION = 3
 
 _Index = Callable[[Parameter, list[TypedValue], IndexEntry], None]

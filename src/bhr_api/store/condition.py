@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from alembic.script import ScriptDirectory
 
+from bhr_api.store import references
 from bhr_api.store.database import Connection
 from bhr_api.store.migrations import scripts_directory
 
@@ -38,13 +39,18 @@ async def schema_revision(connection: Connection) -> str | None:
     return revision
 
 
-async def examine(connection: Connection) -> list[Finding]:
-    """Everything that can be looked at without changing anything."""
+async def examine(connection: Connection, referring_generation: int | None = None) -> list[Finding]:
+    """Everything that can be looked at without changing anything.
+
+    `referring_generation` is the one from which on rows tell all that they refer to, where that is needed.
+    """
     findings = [await _server(connection), await _clock(connection), await _durability(connection)]
     schema = await _schema(connection)
     findings.append(schema)
     if schema.is_right:
         findings += [await _partitions(connection), await _tenants(connection)]
+        if referring_generation is not None:
+            findings.append(await _references(connection, referring_generation))
     return findings
 
 
@@ -96,3 +102,11 @@ async def _partitions(connection: Connection) -> Finding:
 async def _tenants(connection: Connection) -> Finding:
     count = await connection.fetchval("SELECT count(*) FROM tenant")
     return Finding("Tenants", count > 0, str(count) if count else "none: run `bhr-api migrate`")
+
+
+async def _references(connection: Connection, generation: int) -> Finding:
+    """Without the tokens of all references nobody can tell what refers to a resource, and nothing can be deleted."""
+    unindexed = await references.unindexed_tenants(connection, generation)
+    if unindexed:
+        return Finding("References", False, f"not indexed for {', '.join(unindexed)}: run `bhr-api reindex`")
+    return Finding("References", True, "indexed for all tenants")

@@ -9,7 +9,20 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, LargeBinary, Numeric, SmallInteger, Text, desc, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Index,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    Text,
+    desc,
+    text,
+)
 from sqlmodel import Field, SQLModel
 
 # Comparison by code point: the same order as Python's, on any server and locale.
@@ -23,12 +36,18 @@ def _tenant() -> Any:
 
 
 class Tenant(SQLModel, table=True):
-    """An organisation whose records nobody else sees. `token_key` keys the hashes of its search tokens."""
+    """An organisation whose records nobody else sees. `token_key` keys the hashes of its search tokens.
+
+    `references_indexed`: all its rows are known to have the tokens of all their references (docs/references.md).
+    """
 
     tenant: int = Field(primary_key=True)
     name: str = Field(sa_column=Column(CodePointText, nullable=False, unique=True))
     token_key: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    references_indexed: bool = Field(
+        default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false"))
+    )
 
 
 class ResourceRow(SQLModel, table=True):

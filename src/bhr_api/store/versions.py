@@ -261,8 +261,9 @@ _LOCK = f"""
     WITH keys AS ({_KEYS})
     SELECT r.resource_type, r.id, r.version, r.last_updated, r.row_id, r.self_token, r.patient, r.body
     FROM resource r JOIN keys USING (resource_type, id)
-    WHERE r.tenant = $1 ORDER BY r.resource_type, r.id FOR UPDATE OF r
+    WHERE r.tenant = $1 ORDER BY r.resource_type, r.id FOR NO KEY UPDATE OF r
 """
+_LOCK_TO_DELETE = _LOCK.replace("FOR NO KEY UPDATE", "FOR UPDATE")
 _TOMBSTONES = f"""
     WITH keys AS ({_KEYS})
     SELECT DISTINCT ON (h.resource_type, h.id) h.resource_type, h.id, h.version, h.last_updated, h.patient
@@ -271,13 +272,18 @@ _TOMBSTONES = f"""
 """
 
 
-async def lock(connection: Connection, tenant: int, keys: Sequence[Key]) -> dict[Key, CurrentRow]:
+async def lock(
+    connection: Connection, tenant: int, keys: Sequence[Key], *, deleting: bool = False
+) -> dict[Key, CurrentRow]:
     """The live rows of `keys`, locked in one order so that opposite requests cannot block each other for ever.
+
+    To change a row leaves those alone that only hold it there because they refer to it (`references.lock`); to delete it
+    does not.
 
     This reads without the visibility condition, because a write must know what is there: the caller compares each row's
     patient by `Visibility.allows_version` before anything of it shows.
     """
-    rows = await connection.fetch(_LOCK, tenant, *_key_columns(keys))
+    rows = await connection.fetch(_LOCK_TO_DELETE if deleting else _LOCK, tenant, *_key_columns(keys))
     return {(row[0], row[1]): CurrentRow(*row[2:]) for row in map(tuple, rows)}
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
+from bhr_api.auth.trusted_issuers import TrustedIssuers, read_trusted_issuers
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.errors import RefusalError
 from bhr_api.interactions import async_requests
@@ -80,6 +81,9 @@ class Application:
         )
         self.rest.include_router(documents_router(lambda: _openapi_document(settings)))
         self._origins = RegisteredOrigins(settings.cors_origins)
+        self._trusted_issuers = TrustedIssuers(
+            read_trusted_issuers(settings.trusted_issuers), settings.base_url, self._now
+        )
         self._rates = RequestRates(
             settings.client_requests_per_minute, settings.user_requests_per_minute, shared_rates()
         )
@@ -154,7 +158,7 @@ class Application:
             database=database,
             audit=audit,
             row_ids=self.row_ids,
-            tokens=TokenReader(database.acquire, database.now),
+            tokens=TokenReader(database.acquire, database.now, issuers=self._trusted_issuers),
             tenants=tenants,
             base_url=settings.base_url,
             issuer=settings.issuer,

@@ -81,6 +81,9 @@ class Settings(BaseSettings):
     secret_key_file: Path | None = Field(
         None, description="The key that seals the secrets of one-time codes; unset, secret.key in the data directory."
     )
+    trusted_issuers: Path | None = Field(
+        None, description="A JSON file of identity providers whose access tokens are taken here."
+    )
     client_requests_per_minute: int | None = Field(
         None, ge=1, le=10_000_000, description="How many requests a minute a client may make before 429."
     )

@@ -1,6 +1,7 @@
 """Every search that US Core lists finds exactly what a plain look at its own examples finds.
 
-US Core 6.1.0, 7.0.0 and 8.0.0, CapabilityStatement-us-core-server: each parameter, each combination, each _include and _revinclude.
+US Core 6.1.0, 7.0.0 and 8.0.0, CapabilityStatement-us-core-server: each parameter, each combination, each _include and
+_revinclude.
 """
 
 from collections import defaultdict

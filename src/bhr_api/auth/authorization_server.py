@@ -20,6 +20,7 @@ from bhr_api.auth.client_authentication import register_methods
 from bhr_api.auth.client_credentials import BackendServiceGrant
 from bhr_api.auth.failed_authentications import FailedAuthentications
 from bhr_api.auth.introspection import OwnTokenIntrospection
+from bhr_api.auth.jwks import usable_keys
 from bhr_api.auth.jwks_url import PublishedKeySets
 from bhr_api.auth.lifetimes import Lifetimes
 from bhr_api.auth.pending_authorization import PendingAuthorization
@@ -63,7 +64,7 @@ class AuthorizationServer:
         self._base_url = f"{self._issuer}/fhir"
         self._lifetimes = lifetimes or Lifetimes()
         self._sessions, self._audit, self._clock = sessions, audit, clock
-        self._key_sets = PublishedKeySets(clock)
+        self._key_sets = PublishedKeySets(clock, usable_keys)
         self._failures = FailedAuthentications(clock)
         self._next_sweep: dict[int, datetime] = {}
 

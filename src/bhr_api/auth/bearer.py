@@ -7,11 +7,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from bhr_api.access import Caller, Person, parse_scopes
 from bhr_api.auth.roles import effective_roles
+from bhr_api.auth.strict_jwt import JwtError
+from bhr_api.auth.trusted_issuers import TrustedIssuers
 from bhr_api.errors import UnauthenticatedError
 from bhr_api.opaque_strings import OpaqueString, parse_opaque
-from bhr_api.store.oauth import CHANGED_ROLES, LOOK_UP_BEARER, TENANT_NUMBER
+from bhr_api.store.oauth import CHANGED_ROLES, LOOK_UP_BEARER, LOOK_UP_IDENTITY, TENANT_NUMBER
+
+log = structlog.get_logger(__name__)
 
 if TYPE_CHECKING:
     from bhr_api.store.database import Connection
@@ -41,8 +47,10 @@ class TokenReader:
         acquire: Callable[[], AbstractAsyncContextManager["Connection"]],
         clock: Callable[[], datetime] = _now,
         monotonic: Callable[[], float] = time.monotonic,
+        issuers: TrustedIssuers | None = None,
     ) -> None:
         self._acquire, self._clock, self._monotonic = acquire, clock, monotonic
+        self._issuers = issuers
         self._cache: dict[str, _Cached] = {}
         # A tenant's number never changes (it is the distribution column), so it is looked up once.
         self._tenants: dict[str, int] = {}
@@ -55,6 +63,9 @@ class TokenReader:
         return await self._read(authorization_header)
 
     async def _read(self, header: str | None) -> Caller:
+        if self._issuers and is_foreign(header):
+            assert header is not None
+            return await self._read_foreign(self._issuers, header)
         token = _token_in(header)
         assert header is not None
         self._cache.pop(header, None)
@@ -66,6 +77,26 @@ class TokenReader:
                 raise _not_valid()
             caller = await _caller(connection, tenant, row)
         self._remember(header, _Cached(caller, reread_at, row["expires_at"]))
+        return caller
+
+    async def _read_foreign(self, issuers: TrustedIssuers, header: str) -> Caller:
+        """Who holds a token of another issuer: it is verified again as often as our own are looked up."""
+        reread_at = self._monotonic() + CACHE_SECONDS
+        try:
+            token = await issuers.read(_text_of(header))
+        except JwtError as error:
+            log.info("foreign_token_refused", reason=str(error))
+            raise _not_valid() from error
+        async with self._acquire() as connection:
+            tenant = await self._tenant(token.issuer.tenant, connection)
+            if tenant is None:
+                raise _not_valid()
+            row = await connection.fetchrow(LOOK_UP_IDENTITY, tenant, token.issuer.issuer, token.subject)
+            if row is not None and row["disabled_at"] is not None:
+                raise _not_valid()
+            person = None if row is None else await _person(connection, tenant, row)
+        caller = token.caller(tenant, person)
+        self._remember(header, _Cached(caller, reread_at, token.expires_at))
         return caller
 
     async def caller_of(self, tenant: int, digest: bytes) -> Caller:
@@ -106,17 +137,29 @@ async def _person(connection: "Connection", tenant: int, row: Any) -> Person | N
     return Person(row["username"], selves, tuple(row["teams"]), roles)
 
 
-def digest_in(header: str | None) -> bytes:
-    """The digest under which the token of this header is stored. Raises `UnauthenticatedError` for none."""
-    return _token_in(header).digest
+def digest_in(header: str | None) -> bytes | None:
+    """The digest under which the token of this header is stored; None for a token of another issuer.
+
+    Raises `UnauthenticatedError` for no token.
+    """
+    return None if is_foreign(header) else _token_in(header).digest
 
 
-def _token_in(header: str | None) -> OpaqueString:
+def is_foreign(header: str | None) -> bool:
+    """Whether the header holds a token that is none of ours by its form: a JWT has two dots, an opaque string none."""
+    return (header or "").count(".") == 2
+
+
+def _text_of(header: str | None) -> str:
     scheme, _, text = (header or "").partition(" ")
     if scheme.lower() != "bearer":
         # RFC 6750 §3.1: a request without (known) credentials gets a challenge that names no error.
         raise UnauthenticatedError("Send an access token: Authorization: Bearer ...")
-    token = parse_opaque(text.strip(" "), "at")
+    return text.strip(" ")
+
+
+def _token_in(header: str | None) -> OpaqueString:
+    token = parse_opaque(_text_of(header), "at")
     if token is None:
         raise _not_valid()
     return token

@@ -3,11 +3,7 @@
 client-confidential-asymmetric.html#authenticating-to-the-token-endpoint.
 """
 
-import json
-import math
-import re
-from base64 import urlsafe_b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,14 +14,10 @@ from joserfc import jws
 from joserfc.errors import JoseError
 
 from bhr_api.auth.jwks import ALGORITHMS, VerificationKey
+from bhr_api.auth.strict_jwt import LEEWAY, JwtError, check_times, numeric_date, parse_jwt
 
-LEEWAY = timedelta(seconds=30)
 # SMART: "exp ... SHALL be no more than five minutes in the future".
 LONGEST_LIFETIME = timedelta(minutes=5)
-_MOST_CHARACTERS = 16 * 1024
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+")
-# A key inside the assertion proves nothing; extensions that are not understood must be refused (RFC 7515 §4.1.11).
-_REFUSED_HEADERS = frozenset({"jwk", "x5u", "x5c", "crit", "b64", "zip", "enc"})
 
 
 class _Registry(jws.JWSRegistry):
@@ -49,43 +41,21 @@ class ClientAssertion:
 
 def parse_client_assertion(text: str) -> ClientAssertion:
     """Take `text` apart, strictly. Raises Authlib's `InvalidClientError`."""
-    match = _COMPACT.fullmatch(text) if len(text) <= _MOST_CHARACTERS else None
-    if match is None:
-        raise InvalidClientError("The client assertion is no JWT in compact form.")
-    header, claims = _json_object(match[1]), _json_object(match[2])
-    _check_header(header)
-    subject = claims.get("sub")
+    try:
+        token = parse_jwt(text)
+    except JwtError as error:
+        raise InvalidClientError(f"The client assertion: {error}") from error
+    _check_header(token.header)
+    subject = token.claims.get("sub")
     if not isinstance(subject, str):
         raise InvalidClientError("The client assertion has no sub.")
-    return ClientAssertion(text, subject, header["kid"], header, claims)
-
-
-def _json_object(segment: str) -> dict[str, Any]:
-    try:
-        value = json.loads(
-            urlsafe_b64decode(segment + "=" * (-len(segment) % 4)), object_pairs_hook=_without_duplicates
-        )
-    except (ValueError, RecursionError) as error:
-        raise InvalidClientError("The client assertion does not hold two JSON objects.") from error
-    if not isinstance(value, dict):
-        raise InvalidClientError("The client assertion does not hold two JSON objects.")
-    return value
-
-
-def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    # RFC 7515 §4: header parameter names must be unique; the same holds for claims (RFC 7519 §4).
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("duplicate member")
-    return found
+    return ClientAssertion(text, subject, token.kid, token.header, token.claims)
 
 
 def _check_header(header: Mapping[str, Any]) -> None:
     if header.get("alg") not in ALGORITHMS:
         raise InvalidClientError("The client assertion is not signed with RS384 or ES384.")
-    if not isinstance(header.get("kid"), str) or not header["kid"]:
-        raise InvalidClientError("The client assertion names no kid.")
-    if header.get("typ", "JWT") != "JWT" or header.keys() & _REFUSED_HEADERS:
+    if header.get("typ", "JWT") != "JWT":
         raise InvalidClientError("The client assertion's header is not that of a plain JWT.")
 
 
@@ -111,30 +81,17 @@ def check_claims(claims: Mapping[str, Any], client_id: str, audience: str, now: 
         raise InvalidClientError("aud is not the token endpoint alone.")
     if not isinstance(claims.get("jti"), str) or not claims["jti"]:
         raise InvalidClientError("jti is missing.")
-    _check_times(claims, now.timestamp())
+    _check_times(claims, now)
 
 
-def _check_times(claims: Mapping[str, Any], now: float) -> None:
-    leeway = LEEWAY.total_seconds()
-    expires_at = _numeric_date(claims, "exp", missing=-math.inf)
-    if expires_at <= now - leeway:
-        raise InvalidClientError("The client assertion has expired.")
-    if expires_at > now + leeway + LONGEST_LIFETIME.total_seconds():
-        raise InvalidClientError("exp is more than five minutes ahead.")
-    if max(_numeric_date(claims, name, missing=now) for name in ("iat", "nbf")) > now + leeway:
-        raise InvalidClientError("The client assertion is not valid yet.")
-
-
-def _numeric_date(claims: Mapping[str, Any], name: str, *, missing: float) -> float:
-    value = claims.get(name, missing)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidClientError(f"{name} is no number.")
+def _check_times(claims: Mapping[str, Any], now: datetime) -> None:
     try:
-        number = float(value)
-    except OverflowError:
-        return math.inf
-    # NaN compares false to everything, which would pass every check above.
-    return math.inf if math.isnan(number) else number
+        check_times(claims, now)
+        expires_at = numeric_date(claims, "exp", missing=0)
+    except JwtError as error:
+        raise InvalidClientError(f"The client assertion: {error}") from error
+    if expires_at > (now + LEEWAY + LONGEST_LIFETIME).timestamp():
+        raise InvalidClientError("exp is more than five minutes ahead.")
 
 
 def replayable_until(claims: Mapping[str, Any]) -> datetime:

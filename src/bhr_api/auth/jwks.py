@@ -18,7 +18,7 @@ Algorithm = Literal["RS384", "ES384"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
 
 # RFC 7518 §6.2.2, §6.3.2 and §6.4: the members that make a key private or symmetric.
-_PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # RFC 7518 §3.3 asks for 2048 bits or more; past 8192 a verification would cost more than any client is worth.
 _RSA_BITS = range(2048, 8193)
 _MOST_KEYS = 50
@@ -78,7 +78,7 @@ def _read(text: str) -> list[Any]:
 def _verification_key(jwk: Any) -> VerificationKey:
     if not isinstance(jwk, dict) or not isinstance(kid := jwk.get("kid"), str) or not kid:
         raise InvalidKeySetError('A key is a JSON object with a "kid", by which assertions name it.')
-    if _PRIVATE_MEMBERS & jwk.keys():
+    if PRIVATE_MEMBERS & jwk.keys():
         raise InvalidKeySetError(f"Key {kid!r} holds private members: register the public key, and replace this one.")
     algorithm, key = _imported(jwk, kid)
     _check_purpose(jwk, kid, algorithm)

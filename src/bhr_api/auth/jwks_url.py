@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
-from bhr_api.auth.jwks import InvalidKeySetError, VerificationKey, usable_keys
+from bhr_api.auth.jwks import InvalidKeySetError
 
 FETCH_TIMEOUT_SECONDS = 5.0
 MOST_BYTES = 256 * 1024
@@ -39,24 +40,27 @@ def check_key_set_url(url: str) -> str:
     return url
 
 
+Key = TypeVar("Key")
+
+
 @dataclass(slots=True)
-class _Published:
-    keys: Mapping[str, VerificationKey]
+class _Published(Generic[Key]):
+    keys: Mapping[str, Key]
     fresh_until: datetime
     usable_until: datetime
     attempted_at: datetime
 
 
-class PublishedKeySets:
-    """The key sets of clients that registered a URL, one cache for each worker.
+class PublishedKeySets(Generic[Key]):
+    """The key sets of clients, or others, whose URL is registered, one cache for each worker. `read` makes keys of a text.
 
     A set is kept as its Cache-Control says, between a minute and a day. An unknown `kid` or a stale set makes it due
     for another fetch, at most every 30 seconds; while fetches fail the last set stays usable for a day.
     """
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
-        self._published: dict[str, _Published] = {}
+    def __init__(self, clock: Callable[[], datetime], read: Callable[[str], Mapping[str, Key]]) -> None:
+        self._clock, self._read = clock, read
+        self._published: dict[str, _Published[Key]] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def is_due(self, url: str, kid: str) -> bool:
@@ -67,7 +71,7 @@ class PublishedKeySets:
         wanted = kid not in known.keys or now >= known.fresh_until
         return wanted and now >= known.attempted_at + REFETCH_INTERVAL
 
-    def find(self, url: str, kid: str) -> VerificationKey | None:
+    def find(self, url: str, kid: str) -> Key | None:
         """The key as last fetched, or None."""
         known = self._published.get(url)
         return known.keys.get(kid) if known and self._clock() < known.usable_until else None
@@ -82,7 +86,7 @@ class PublishedKeySets:
         now = self._clock()
         try:
             text, lifetime = await fetch_key_set(url)
-            keys = usable_keys(text)
+            keys = self._read(text)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, UnicodeError, InvalidKeySetError):
             # UnicodeError is what resolving a host such as a..b ends in.
             self._note_failure(url, now)

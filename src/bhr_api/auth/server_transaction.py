@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 
 from bhr_api.auth.audit import AuthorizationEvent
 from bhr_api.auth.client import Client
+from bhr_api.auth.jwks import VerificationKey
 from bhr_api.auth.jwks_url import PublishedKeySets
 from bhr_api.auth.request_form import Credentials, EndpointRequest
 from bhr_api.opaque_strings import parse_opaque
@@ -77,7 +78,7 @@ class Circumstances:
     token_url: str
     issuer: str
     request: EndpointRequest
-    key_sets: PublishedKeySets
+    key_sets: PublishedKeySets[VerificationKey]
     may_fetch_keys: bool
     events: list[AuthorizationEvent] = field(default_factory=list)
 

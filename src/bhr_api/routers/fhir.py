@@ -146,8 +146,10 @@ class FHIRApplication:
         await self._take_body(scope, receive, headers, request)
         exchange.has_unread_body = False
         _take_conditions(request, headers)
-        if "respond-async" in prefers and method != "HEAD" and async_requests.can_wait(context, request):
-            token = digest_in(headers.authorization())
+        # What is put off looks at its token again, so that it must be one that is kept here.
+        may_wait = "respond-async" in prefers and method != "HEAD" and async_requests.can_wait(context, request)
+        token = digest_in(headers.authorization()) if may_wait else None
+        if token is not None:
             result = await async_requests.kick_off(context, request, token, self.limits.unfinished_jobs)
         else:
             result = await self._perform(context, request)

@@ -50,6 +50,13 @@ SELECT token.client_id, token.scope, token.patient, token.fhir_user, token.expir
             AND (account.changed_at <= granted.created_at) IS NOT FALSE))
    AND (granted.session_hash IS NULL OR (session.ended_at IS NULL AND session.expires_at > now()))
 """
+# Who somebody is that another issuer vouches for.
+LOOK_UP_IDENTITY = """
+SELECT account.username, account.fhir_user, account.also, account.teams, account.roles, account.disabled_at
+  FROM external_identity AS identity
+  JOIN account ON account.tenant = identity.tenant AND account.username = identity.username
+ WHERE identity.tenant = $1 AND identity.issuer = $2 AND identity.subject = $3
+"""
 CHANGED_ROLES = "SELECT name, scope, relation FROM role WHERE tenant = $1 AND name = ANY($2::text[])"
 TENANT_NUMBER = "SELECT tenant FROM tenant WHERE name = $1"
 

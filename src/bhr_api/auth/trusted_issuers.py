@@ -1,0 +1,179 @@
+"""Access tokens of other issuers: an organisation's own identity provider speaks for its people (docs/identity-providers.md).
+
+RFC 9068 where the provider follows it. Each issuer is trusted for one tenant, one audience, the algorithms named and no more
+than the scope named; a `user/` scope needs an account that is linked to the token's subject, whose roles limit it as ever.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from bhr_api.access import Caller, Person, ResourceScope, parse_scopes
+from bhr_api.auth.foreign_keys import PublicKey, public_keys
+from bhr_api.auth.jwks_url import PublishedKeySets, check_key_set_url
+from bhr_api.auth.scopes import check_registrable, narrow_scope
+from bhr_api.auth.strict_jwt import JwtError, check_times, parse_jwt
+from bhr_api.fhir.definitions import RESOURCE_TYPES
+from bhr_api.fhir.references import parse_local
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+# RFC 9068 §2.1 says at+jwt; most providers say JWT.
+_TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt"})
+# What an id_token has and an access token has not (OpenID Connect Core §2, §3.1.3.6); Keycloak says it by `typ`.
+_OF_ID_TOKENS = frozenset({"nonce", "at_hash", "c_hash", "s_hash"})
+
+
+def _registrable(scope: str) -> str:
+    return check_registrable(scope, RESOURCE_TYPES)
+
+
+class TrustedIssuer(BaseModel):
+    """One issuer and how its tokens are read. Claims are named exactly as they stand in the token.
+
+    `scope` is the most that its tokens are believed; `scope_claim` holds a string with spaces or a list.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    issuer: str
+    audience: str
+    jwks_uri: Annotated[str, AfterValidator(check_key_set_url)]
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = ("RS256",)
+    tenant: str = "default"
+    scope: Annotated[str, AfterValidator(_registrable)]
+    scope_claim: str = "scope"
+    patient_claim: str = "patient"
+    user_claim: str = "fhirUser"
+    client_claim: str = "azp"
+
+
+class TrustedIssuersError(ValueError):
+    """The file of trusted issuers cannot be used; the message says where and why."""
+
+
+def read_trusted_issuers(path: Path | None) -> tuple[TrustedIssuer, ...]:
+    """The issuers of a JSON file: a list of objects with the members of TrustedIssuer. Raises TrustedIssuersError."""
+    if path is None:
+        return ()
+    try:
+        found = TypeAdapter(tuple[TrustedIssuer, ...]).validate_json(path.read_bytes())
+    except OSError as error:
+        raise TrustedIssuersError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise TrustedIssuersError(f"{path}: {place}: {first['msg']}.") from error
+    issuers = [one.issuer for one in found]
+    if len(set(issuers)) < len(issuers):
+        raise TrustedIssuersError(f"{path}: an issuer stands in it twice.")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignToken:
+    """A token of a trusted issuer that was found right: its subject, what it says of the caller, and when it ends."""
+
+    issuer: TrustedIssuer
+    subject: str
+    client_id: str
+    scope: str
+    patient: str | None
+    user: str | None
+    expires_at: datetime
+
+    def caller(self, tenant: int, person: Person | None) -> Caller:
+        """The caller; without an account `user/` scopes allow nothing, for no role says how far they go."""
+        scopes: Sequence[ResourceScope] = parse_scopes(self.scope)
+        if person is None:
+            scopes = [scope for scope in scopes if scope.context != "user"]
+        user = self.user if person is None else person.selves[0]
+        return Caller(tenant, self.client_id, tuple(scopes), user, self.patient, person)
+
+
+class TrustedIssuers:
+    """Reads the tokens of trusted issuers for one worker; their keys are fetched as those of clients are."""
+
+    def __init__(self, issuers: Sequence[TrustedIssuer], base_url: str, clock: Callable[[], datetime]) -> None:
+        self._issuers: Mapping[str, TrustedIssuer] = {one.issuer: one for one in issuers}
+        self._base_url, self._clock = base_url, clock
+        self._key_sets = PublishedKeySets(clock, public_keys)
+
+    def __bool__(self) -> bool:
+        return bool(self._issuers)
+
+    async def read(self, text: str) -> ForeignToken:
+        """What the token says. Raises JwtError for anything but a live access token of a trusted issuer for this server."""
+        token = parse_jwt(text)
+        issuer = self._issuers.get(str(token.claims.get("iss")))
+        if issuer is None:
+            raise JwtError("The issuer is not trusted here.")
+        if str(token.header.get("typ", "JWT")).lower() not in _TYPES or "jku" in token.header:
+            raise JwtError("The token's header is not that of an access token.")
+        key = await self._key(issuer, token.kid)
+        algorithms = [name for name in issuer.algorithms if name == token.header.get("alg")]
+        if key is None or not algorithms:
+            raise JwtError("The token is not signed by a key and algorithm of its issuer.")
+        try:
+            jws.deserialize_compact(text, key, algorithms=algorithms, registry=_REGISTRY)
+        except (JoseError, ValueError, TypeError) as error:
+            raise JwtError("The token's signature does not verify.") from error
+        return self._checked(issuer, token.claims)
+
+    async def _key(self, issuer: TrustedIssuer, kid: str) -> PublicKey | None:
+        if self._key_sets.is_due(issuer.jwks_uri, kid):
+            await self._key_sets.refresh(issuer.jwks_uri, kid)
+        return self._key_sets.find(issuer.jwks_uri, kid)
+
+    def _checked(self, issuer: TrustedIssuer, claims: Mapping[str, Any]) -> ForeignToken:
+        audience = claims.get("aud")
+        if issuer.audience not in (audience if isinstance(audience, list) else [audience]):
+            raise JwtError("The token is for another audience.")
+        if claims.get("typ") == "ID" or claims.keys() & _OF_ID_TOKENS:
+            raise JwtError("An id_token is no access token.")
+        expires_at = check_times(claims, self._clock())
+        subject = claims.get("sub")
+        if not isinstance(subject, str) or not subject:
+            raise JwtError("The token has no subject.")
+        client = claims.get(issuer.client_claim) or claims.get("client_id") or subject
+        return ForeignToken(
+            issuer,
+            subject,
+            f"{issuer.issuer}#{client}",
+            _scope(issuer, claims),
+            self._id_of(claims.get(issuer.patient_claim), "Patient"),
+            self._user(claims.get(issuer.user_claim)),
+            datetime.fromtimestamp(expires_at, UTC),
+        )
+
+    def _id_of(self, claim: Any, resource_type: str) -> str | None:
+        """The id that a claim names: by itself, as `Patient/id`, or as a URL of this server."""
+        if not isinstance(claim, str) or not claim:
+            return None
+        local = parse_local(claim if "/" in claim else f"{resource_type}/{claim}", self._base_url)
+        return local.id if local is not None and local.resource_type == resource_type else None
+
+    def _user(self, claim: Any) -> str | None:
+        local = parse_local(claim, self._base_url) if isinstance(claim, str) else None
+        return None if local is None else f"{local.resource_type}/{local.id}"
+
+
+def _scope(issuer: TrustedIssuer, claims: Mapping[str, Any]) -> str:
+    """What the token says within what its issuer is believed."""
+    said = claims.get(issuer.scope_claim)
+    text = " ".join(part for part in said if isinstance(part, str)) if isinstance(said, list) else str(said or "")
+    found = (narrow_scope(text, issuer.scope, context) for context in ("patient", "user", "system"))
+    return " ".join(part for part in found if part)
+
+
+class _Registry(jws.JWSRegistry):
+    max_header_length = 4096
+
+
+_REGISTRY = _Registry(algorithms=list(Algorithm.__args__), strict_check_header=False)  # type: ignore[attr-defined]

@@ -30,6 +30,8 @@ from typer.testing import CliRunner
 
 import bhr_api
 from bhr_api.app import Application
+from bhr_api.auth.bearer import TokenReader
+from bhr_api.auth.trusted_issuers import ForeignToken, TrustedIssuer, TrustedIssuers
 from bhr_api.cli import app
 from bhr_api.fhir import json_text
 from bhr_api.samples import generate
@@ -231,6 +233,7 @@ def run_server(dsn: str, notes: Noted) -> str:
             with server.client(server.token(tenant, "system/Goal.rs?lifecycle-status=active")) as client:
                 for url in ("Goal", "Goal/_history"):
                     assert client.get(url).status_code == 200
+            asyncio.run(believe_another_issuer(dsn, tenant))
             authorize(server, tenant)
             wait_for_sealer(notes)
         finally:
@@ -291,6 +294,34 @@ async def finished(connection: Connection, job: Job) -> None:
     assert await jobs.finish(
         connection, job, "completed", job.created_at, job.created_at + timedelta(hours=1), [Output("text/plain", b"1")]
     )
+
+
+class Believed(TrustedIssuers):
+    """Believes one token, whatever it is."""
+
+    def __init__(self, token: ForeignToken) -> None:
+        self._token = token
+
+    def __bool__(self) -> bool:
+        return True
+
+    async def read(self, text: str) -> ForeignToken:
+        return self._token
+
+
+async def believe_another_issuer(dsn: str, tenant: str) -> None:
+    """Somebody comes with a token of another issuer."""
+    issuer = TrustedIssuer(
+        issuer="https://login.example",
+        audience="a",
+        jwks_uri="https://login.example/jwks",
+        tenant=tenant,
+        scope="user/*.rs",
+    )
+    token = ForeignToken(issuer, "subject", "client", "user/*.rs", None, None, datetime.now(UTC) + timedelta(minutes=1))
+    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
+        caller = await TokenReader(pool.acquire, issuers=Believed(token)).caller("Bearer a.b.c")
+    assert caller.scopes == ()
 
 
 def responsible(server: RunningServer, tenant: str) -> str:

@@ -120,3 +120,24 @@ def test_a_caller_finds_only_what_each_type_would_show(record: httpx.Client, cli
 def test_another_tenant_finds_nothing(record: httpx.Client, server: Any) -> None:
     with server.client(server.token(server.new_tenant())) as other:
         assert ids(other.get("/")) == []
+
+
+def test_what_the_matches_refer_to_comes_from_each_type(record: httpx.Client) -> None:
+    answer = record.get("/?_type=Patient,Goal&_id=goal-1&_include=*")
+
+    assert [entry["resource"]["id"] for entry in answer.json()["entry"]] == ["goal-1", "a"]
+
+
+def test_what_all_types_refer_to_is_too_much_at_once(record: httpx.Client) -> None:
+    answer = record.get("/?_id=goal-1&_include=*")
+
+    assert answer.status_code == 400
+    assert answer.json()["issue"][0]["code"] == "too-costly"
+
+
+def test_what_is_on_a_list_is_found_among_all_types(record: httpx.Client) -> None:
+    items = [{"item": {"reference": f"{one}"}} for one in ("Goal/goal-1", "Patient/a")]
+    listed = {"resourceType": "List", "id": "l", "status": "current", "mode": "working", "entry": items}
+    assert record.put("/List/l", json=listed).status_code == 201
+
+    assert ids(record.get("/?_list=l")) == ["goal-1", "a"]

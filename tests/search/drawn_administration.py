@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from tests.search.drawn_values import (
     CODES,
+    PLACES,
     STRINGS,
     Strategy,
     concepts,
@@ -38,9 +39,11 @@ def patients() -> Strategy[Resource]:
     deceased = st.one_of(
         having(), having({"deceasedBoolean": st.booleans()}), having({"deceasedDateTime": datetimes()})
     )
+    links = having({"other": references("Patient"), "type": one(("replaces", "seealso"))})
     return merged(deceased, having(
         active=st.booleans(), address=some(addresses()), birthDate=dates(),
         communication=some(having({"language": languages})), gender=one(("male", "female", "other", "unknown")),
+        link=some(links, 1),
         generalPractitioner=some(references("Practitioner", "Organization", "PractitionerRole")),
         identifier=some(identifiers()), managingOrganization=references("Organization"),
         name=some(names()), telecom=some(points()),
@@ -72,10 +75,11 @@ def organizations() -> Strategy[Resource]:
 
 
 def locations() -> Strategy[Resource]:
+    place = one(PLACES).map(lambda place: {"latitude": place[0], "longitude": place[1]})
     return having(
         address=addresses(), alias=some(one(STRINGS)), identifier=some(identifiers()),
         managingOrganization=references("Organization"), name=one(STRINGS), partOf=parents("Location"),
-        status=one(("active", "suspended")), type=some(concepts()),
+        position=place, status=one(("active", "suspended")), type=some(concepts()),
     )  # fmt: skip
 
 
@@ -84,4 +88,15 @@ def groups() -> Strategy[Resource]:
     return having(
         {"type": one(("person", "practitioner")), "actual": st.just(True)}, code=concepts(),
         identifier=some(identifiers()), managingEntity=references("Organization", "Practitioner"), member=some(member),
+    )  # fmt: skip
+
+
+def lists() -> Strategy[Resource]:
+    """Lists of anything, in no patient's record or in one."""
+    listed = references("Patient", "Observation", "Condition", "Goal", "Encounter", "Location", "Questionnaire")
+    return having(
+        {"mode": one(("working", "snapshot"))}, code=concepts(), date=datetimes(), entry=some(having({"item": listed}), 4),
+        encounter=references("Encounter"), identifier=some(identifiers()),
+        note=some(having({"text": one(STRINGS)}), 1), source=references("Practitioner", "Patient"),
+        subject=references("Patient", "Patient", "Group"), title=one(STRINGS),
     )  # fmt: skip

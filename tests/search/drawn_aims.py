@@ -1,14 +1,15 @@
 """Criteria that ask for what a resource holds, and mostly find it (hypothesis)."""
 
+from collections import defaultdict
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.search.drawn_criteria import escaped
-from tests.search.drawn_values import Strategy, one
-from tests.search.reference_matching import strings_of, tokens_of
-from tests.search.reference_parameters import OF_EVERY_TYPE, PARAMETERS
+from tests.search.drawn_values import picked
+from tests.search.reference_matching import escaped, strings_of, tokens_of
+from tests.search.reference_parameters import OF_EVERY_TYPE, PARAMETERS, parameter
 from tests.search.reference_paths import Parameter, Resource
 from tests.search.reference_values import PREFIXES
 
@@ -16,19 +17,36 @@ from tests.search.reference_values import PREFIXES
 @st.composite
 def aimed_criteria(draw: st.DrawFn, resource: Resource) -> tuple[str, str]:
     """A criterion about something that the resource holds; with a prefix other than eq it may still not match."""
-    of_type = {**OF_EVERY_TYPE, **PARAMETERS[resource["resourceType"]]}
-    held = {code: asked for code, asked in sorted(of_type.items()) if _aim(asked, resource)}
-    kind = draw(st.sampled_from(sorted({asked.kind for asked in held.values()})))
-    code = draw(st.sampled_from([code for code, asked in held.items() if asked.kind == kind]))
-    text = draw(st.sampled_from(_aim(held[code], resource)))
-    return code, draw(_prefixed(text)) if kind in _ORDERED else text
+    return aimed_criterion(draw, resource)
+
+
+def aimed_criterion(draw: st.DrawFn, resource: Resource) -> tuple[str, str]:
+    """The same, as a function of `draw`."""
+    held = aims(resource)
+    by_kind = codes_by_kind(resource["resourceType"])
+    kind = picked(draw, [kind for kind, codes in by_kind.items() if any(code in held for code in codes)])
+    code = picked(draw, [code for code in by_kind[kind] if code in held])
+    text = picked(draw, held[code])
+    return code, picked(draw, ("", *PREFIXES)) + text if kind in _ORDERED else text
+
+
+def aims(resource: Resource, *, only_common: bool = False) -> dict[str, list[str]]:
+    """For each parameter, or each that all types have, the values without prefix that ask for what the resource holds."""
+    of_type = OF_EVERY_TYPE if only_common else {**OF_EVERY_TYPE, **PARAMETERS[resource["resourceType"]]}
+    found = ((code, _aim(asked, resource)) for code, asked in sorted(of_type.items()))
+    return {code: values for code, values in found if values}
+
+
+@cache
+def codes_by_kind(resource_type: str, *, only_common: bool = False) -> dict[str, list[str]]:
+    """The parameters of the type by their kind, so that what is rare, as number and composite, is not rarely drawn."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for code in sorted({*OF_EVERY_TYPE, *(() if only_common else PARAMETERS[resource_type])}):
+        found[parameter(resource_type, code).kind].append(code)
+    return dict(found)
 
 
 _ORDERED = ("date", "number", "quantity")
-
-
-def _prefixed(text: str) -> Strategy[str]:
-    return one(("", *PREFIXES)).map(lambda prefix: prefix + text)
 
 
 def _aim(asked: Parameter, resource: Resource) -> list[str]:

@@ -74,8 +74,8 @@ def conditions() -> Strategy[Resource]:
         choice({"abatementDateTime": datetimes(), "abatementPeriod": periods()}),
     )  # con-4: what has ended is not active.
     return merged(choice(onset), st.one_of(having(), ended), having(
-        {"subject": references(*_SUBJECTS)}, category=some(concepts()), code=concepts(),
-        encounter=references("Encounter"), identifier=some(identifiers()), recordedDate=datetimes(),
+        {"subject": references(*_SUBJECTS)}, asserter=references("Practitioner", "Patient"), category=some(concepts()),
+        code=concepts(), encounter=references("Encounter"), identifier=some(identifiers()), recordedDate=datetimes(),
         severity=concepts(),
     ))  # fmt: skip
 

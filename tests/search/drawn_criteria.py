@@ -3,7 +3,6 @@
 `queries(resource_type)` gives decoded (name[:modifier], value) pairs.
 """
 
-import re
 from collections.abc import Callable
 from functools import cache
 from operator import itemgetter
@@ -27,14 +26,10 @@ from tests.search.drawn_values import (
     datetimes,
     one,
 )
+from tests.search.reference_matching import escaped
 from tests.search.reference_parameters import OF_EVERY_TYPE, PARAMETERS, parameter
 from tests.search.reference_paths import Parameter
 from tests.search.reference_values import PREFIXES, UCUM
-
-
-def escaped(text: str) -> str:
-    r"""The text as a search value: backslash, comma, dollar and pipe are escaped (search.html#escaping)."""
-    return re.sub(r"([\\,$|])", r"\\\1", text)
 
 
 def queries(resource_type: str, most: int = 3) -> Strategy[list[tuple[str, str]]]:
@@ -48,14 +43,28 @@ def queries(resource_type: str, most: int = 3) -> Strategy[list[tuple[str, str]]
 def criteria(resource_type: str, code: str) -> Strategy[tuple[str, str]]:
     """One (name[:modifier], value) of the parameter, now and then with an OR."""
     asked = parameter(resource_type, code)
-    values = _VALUES[asked.kind](asked) if code != "_id" else one(IDS)
-    joined = st.one_of(values, values, st.lists(values, min_size=2, max_size=3).map(",".join))
+    single = values(code, asked)
+    joined = st.one_of(single, single, st.lists(single, min_size=2, max_size=3).map(",".join))
     plain = joined.map(lambda value: (code, value))
     missing = one(("true", "false")).map(lambda value: (f"{code}:missing", value))
-    modified = st.sampled_from(sorted(_modified(asked, values).items(), key=itemgetter(0))).flatmap(
+    by_modifier = modified(resource_type, code)
+    others = st.sampled_from(sorted(by_modifier.items(), key=itemgetter(0))).flatmap(
         lambda item: st.tuples(st.just(f"{code}:{item[0]}"), item[1])
     )
-    return st.one_of(plain, plain, plain, missing, *([modified, modified] if _modified(asked, values) else []))
+    return st.one_of(plain, plain, plain, missing, *([others, others] if by_modifier else []))
+
+
+@cache
+def modified(resource_type: str, code: str) -> dict[str, Strategy[str]]:
+    """The modifiers of the parameter, other than `:missing`, each with its values."""
+    asked = parameter(resource_type, code)
+    return _modified(asked, values(code, asked))
+
+
+@cache
+def values(code: str, asked: Parameter) -> Strategy[str]:
+    """One value of the parameter `code`."""
+    return _VALUES[asked.kind](asked) if code != "_id" else one(IDS)
 
 
 def _modified(asked: Parameter, values: Strategy[str]) -> dict[str, Strategy[str]]:

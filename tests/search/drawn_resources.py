@@ -9,7 +9,19 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.search import drawn_administration, drawn_clinical
-from tests.search.drawn_values import IDS, SYSTEMS, URIS, Strategy, Value, codings, having, merged, one, some
+from tests.search.drawn_values import (
+    IDS,
+    SYSTEMS,
+    URIS,
+    Strategy,
+    Value,
+    codings,
+    having,
+    merged,
+    narratives,
+    one,
+    some,
+)
 from tests.search.reference_paths import Resource
 
 STATUSES = {
@@ -21,6 +33,7 @@ STATUSES = {
     "Questionnaire": ("status", ("active", "draft", "retired")),
     "RiskAssessment": ("status", ("final", "amended")),
     "ChargeItem": ("status", ("billable", "planned")),
+    "List": ("status", ("current", "retired")),
 }
 
 
@@ -40,6 +53,7 @@ _BODIES: dict[str, Callable[[], Strategy[Resource]]] = {
     "Organization": drawn_administration.organizations,
     "Location": drawn_administration.locations,
     "Group": drawn_administration.groups,
+    "List": drawn_administration.lists,
 }
 TYPES = tuple(_BODIES)
 
@@ -75,7 +89,7 @@ def resources(resource_type: str) -> Strategy[Resource]:
     if resource_type in STATUSES:
         element, codes = STATUSES[resource_type]
         fixed[element] = one(codes)
-    return merged(having(fixed, meta=meta), _BODIES[resource_type]())
+    return merged(having(fixed, meta=meta, text=narratives()), _BODIES[resource_type]())
 
 
 def any_resources() -> Strategy[Resource]:

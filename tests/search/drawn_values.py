@@ -23,8 +23,12 @@ IDS = ("p1", "p2", "p-3", "P1")
 REFERRED = (*IDS, "gone")
 STRINGS = (
     "Évêque", "eveque", "Nuñez", "O'Brien, Ann", "a$b|c\\d", "100%", "100x", "a_b", "axb", "Straße", "STRASSE",
-    "李", "Ann Marie", "ann", "Ångström",
+    "李", "Ann Marie", "ann", "Ångström", "Mango plum",
 )  # fmt: skip
+# Of a plain alphabet and the stems of themselves, so that every dictionary has them as they are.
+WORDS = ("plum", "fig", "mango")
+# Towns far from one another, in degrees north and east.
+PLACES = ((42.25, -83.69), (42.33, -83.05), (-33.87, 151.21), (0, 179.95), (0, -179.95), (89.9, 10), (89.9, -170))
 DAYS = ("2023-12-31", "2024-01-01", "2024-02-28", "2024-02-29", "2024-03-01", "2025-01-01")
 URIS = (
     "http://acme.example/q/phq9", "http://acme.example/q/gad7", "urn:oid:1.2.3", "http://acme.example/q/phq9/x",
@@ -39,6 +43,12 @@ UNITS = (
 
 def one(values: Sequence[Value]) -> Strategy[Value]:
     return st.sampled_from(values)
+
+
+def picked(draw: st.DrawFn, values: Sequence[Value]) -> Value:
+    """One of the values."""
+    # By number: hypothesis describes what it draws from, and the description of a record is long.
+    return values[draw(st.integers(0, len(values) - 1))]
 
 
 def having(required: dict[str, Strategy[Any]] | None = None, **optional: Strategy[Any]) -> Strategy[Resource]:
@@ -142,6 +152,15 @@ def ages() -> Strategy[Resource]:
 def durations() -> Strategy[Resource]:
     return st.fixed_dictionaries({
         "value": st.integers(1, 120), "system": st.just(UCUM), "code": st.sampled_from(("min", "h", "d"))
+    })  # fmt: skip
+
+
+def narratives() -> Strategy[Resource]:
+    """A text of a few `WORDS`, with a tag around one of them."""
+    words = st.lists(one(WORDS), min_size=1, max_size=3).map(lambda found: f"<b>{found[0]}</b> " + " ".join(found[1:]))
+    return having({
+        "status": st.just("generated"),
+        "div": words.map('<div xmlns="http://www.w3.org/1999/xhtml"><p>{}</p></div>'.format),
     })  # fmt: skip
 
 

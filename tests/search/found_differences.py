@@ -156,4 +156,32 @@ FOUND = (
         ),
         asked("Goal", ("category:in", "http://acme.example/vs")),
     ),
+    Difference(
+        "All types have _filter, _text, _content and _list, so that an untyped chain may end with one (R4 search.html#all).",
+        (
+            {"resourceType": "Organization", "id": "a", "name": "a"},
+            {"resourceType": "Organization", "id": "b", "name": "b", "partOf": _reference("Organization/a")},
+        ),
+        asked("Organization", ("partof._filter", "name eq a")),
+    ),
+    Difference(
+        "_list finds nothing of a type that no List refers to, so that the whole server can be asked for what is on one.",
+        (
+            _goal("g", "Group/a"),
+            {
+                "resourceType": "List", "id": "l", "status": "current", "mode": "working",
+                "entry": [{"item": _reference("Goal/g")}],
+            },
+        ),
+        Query(Caller(), "", (("_list", "l"),), "", (), ""),
+    ),
+    Difference(
+        "_include=* of several types brings what the matches of each refer to, not only those of the first.",
+        (
+            _goal("g", "Patient/p"),
+            {"resourceType": "Organization", "id": "a", "name": "a"},
+            {"resourceType": "Patient", "id": "p", "active": True},
+        ),
+        Query(Caller(), "", (), "", (("_include", "*"),), "", ("Organization", "Goal")),
+    ),
 )  # fmt: skip

@@ -12,27 +12,24 @@ FHIR R4, search.html. It shares no code with the server, is slow, and knows the 
 * A canonical without version in the query finds every version. A parameter with an empty value asks nothing.
 * A chain follows literal references and canonicals to what the caller may see; `:missing` and `:not` at its end need
   a target of which they are true. A versioned reference leads to the resource as it is now.
-* A chain or `_has` through types of which none may be searched is refused; an untyped one goes through the others.
+* A chain or `_has` through types of which none may be searched is refused; an untyped one goes through the others. The
+  paths of a `_filter` are untyped chains.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from tests.search.reference_matching import element_matches, of_identifier, split, token_matches, unescaped
-from tests.search.reference_parameters import OF_EVERY_TYPE, PARAMETERS, parameter
+from tests.search.reference_comparisons import compares
+from tests.search.reference_filter import Denied, Joined, Step, Term, read_filter
+from tests.search.reference_matching import element_matches, escaped, of_identifier, split, token_matches, unescaped
+from tests.search.reference_parameters import parameter
 from tests.search.reference_paths import Parameter, Resource
 from tests.search.reference_record import Caller, SeenRecord
+from tests.search.reference_refusals import leads, leads_on, require, require_terms, targets
+from tests.search.reference_specials import SPECIAL
 
 Criteria = Sequence[tuple[str, str]]
-
-
-class NotAllowedError(Exception):
-    """The query goes through a type that the caller may not search."""
-
-
-class UnknownTermsError(Exception):
-    """The query names a value set, or asks for the hierarchy of a code, that the caller does not see."""
 
 
 def matches(resource: Resource, resource_type: str, query: Criteria, *, now: datetime, base_url: str) -> bool:
@@ -52,58 +49,13 @@ def found(record: SeenRecord, resource_type: str, query: Criteria, *, now: datet
     evaluation = _Evaluation(record, now)
     asked = [(name, value) for name, value in query if value]
     for name, value in asked:
-        require(record.caller, resource_type, name)
-        _require_terms(record, name, value)
+        require(record.caller, resource_type, name, value)
+        require_terms(record.terminology, name, value)
     return [
         one
         for one in record.of_type[resource_type]
         if all(evaluation.satisfies(one, name, value) for name, value in asked)
     ]
-
-
-def require(caller: Caller, resource_type: str, name: str) -> None:
-    """Raises KeyError for a parameter or chain of no meaning, NotAllowedError for one that is not for the caller."""
-    if not _leads(resource_type, name, lambda _: True):
-        raise KeyError(name)
-    if not _leads(resource_type, name, caller.may_search):
-        raise NotAllowedError(name)
-
-
-def _require_terms(record: SeenRecord, name: str, value: str) -> None:
-    modifier = name.rpartition(":")[2]
-    for one in split(value, ","):
-        system, *code = map(unescaped, split(one, "|"))
-        unknown_set = modifier in ("in", "not-in") and not record.terminology.has_value_set(unescaped(one))
-        unknown_code = modifier in ("above", "below") and code and not record.terminology.has_code(system, code[0])
-        if unknown_set or unknown_code:
-            raise UnknownTermsError(name)
-
-
-def _leads(resource_type: str, name: str, may_search: Callable[[str], bool]) -> bool:
-    """Whether the name, a parameter at the end of no link or many, means something on the type to who may search so."""
-    if name.startswith("_has:"):
-        _, referrer, back, rest = name.split(":", 3)
-        asked = _known(referrer, back)
-        return (
-            asked is not None
-            and resource_type in asked.targets
-            and may_search(referrer)
-            and _leads(referrer, rest, may_search)
-        )
-    head, dot, rest = name.partition(".")
-    asked = _known(resource_type, head.partition(":")[0])
-    if not dot or asked is None:
-        return asked is not None
-    return any(may_search(target) and _leads(target, rest, may_search) for target in _targets(asked, head))
-
-
-def _known(resource_type: str, name: str) -> Parameter | None:
-    return OF_EVERY_TYPE.get(name) or PARAMETERS.get(resource_type, {}).get(name)
-
-
-def _targets(asked: Parameter, head: str) -> list[str]:
-    only = head.partition(":")[2]
-    return [target for target in asked.targets if not only or target == only]
 
 
 class _Evaluation:
@@ -124,6 +76,10 @@ class _Evaluation:
         head, dot, rest = name.partition(".")
         if dot:
             return self.leads_to(resource, head, rest, value)
+        if name == "_filter":
+            return self.passes(resource, read_filter(value))
+        if name in SPECIAL:
+            return SPECIAL[name](self.record, resource, value)
         code, _, modifier = name.partition(":")
         return self.holds(parameter(resource["resourceType"], code), resource, value, modifier)
 
@@ -139,12 +95,52 @@ class _Evaluation:
     def leads_to(self, resource: Resource, head: str, rest: str, value: str) -> bool:
         asked = parameter(resource["resourceType"], head.partition(":")[0])
         may_search = self.record.caller.may_search
-        kinds = {kind for kind in _targets(asked, head) if may_search(kind) and _leads(kind, rest, may_search)}
+        kinds = {kind for kind in targets(asked, head) if may_search(kind) and leads(kind, rest, value, may_search)}
         return any(
             self.satisfies(target, rest, value)
             for target in self.record.referred(asked, resource)
             if target["resourceType"] in kinds
         )
+
+    def passes(self, resource: Resource, term: Term) -> bool:
+        """Whether the resource is as a filter's term says."""
+        if isinstance(term, Denied):
+            return not self.passes(resource, term.term)
+        if isinstance(term, Joined):
+            held = self.passes(resource, term.first)
+            for joint, other in term.others:
+                passed = self.passes(resource, other)
+                held = held and passed if joint == "and" else held or passed
+            return held
+        is_of_none = term.operator == "ni" or (term.operator == "pr" and term.value.lower() == "false")
+        return self.compares_along(resource, term.path, term.operator, term.value) != is_of_none
+
+    def compares_along(self, resource: Resource, path: Sequence[Step], operator: str, value: str) -> bool:
+        """Whether some element at the end of the path is as compared; of `ni` and `pr`, whether one is in or there."""
+        step, *rest = path
+        if not rest:
+            return self.compares(resource, step.name, operator, value)
+        asked, may_search = parameter(resource["resourceType"], step.name), self.record.caller.may_search
+        return any(
+            (step.narrowed is None or self.passes(target, step.narrowed))
+            and self.compares_along(target, rest, operator, value)
+            for target in self.record.referred(asked, resource)
+            if leads_on(target["resourceType"], step, rest, operator, may_search)
+        )
+
+    def compares(self, resource: Resource, name: str, operator: str, value: str) -> bool:
+        if name in SPECIAL:
+            return SPECIAL[name](self.record, resource, value)
+        asked = parameter(resource["resourceType"], name)
+        elements = self.record.elements(asked, resource)
+        if operator == "pr":
+            return bool(elements)
+        if asked.kind == "composite":
+            return self.finds_pair(asked, resource, split(value, "$"))
+        if asked.kind == "reference":
+            return any(self.refers(asked, element, escaped(value), "") == (operator != "ne") for element in elements)
+        terminology = self.record.terminology
+        return any(compares(asked, element, operator, value, self.now, terminology) for element in elements)
 
     def holds(self, asked: Parameter, resource: Resource, value: str, modifier: str) -> bool:
         if modifier == "missing":

@@ -1,7 +1,7 @@
 """_include and _revinclude over a record in memory (FHIR R4, search.html#include).
 
-What references lead to or come from, of what the caller may see, that is not already a match. `:iterate` goes on from
-what was brought, eight steps in all (docs/search.md).
+What references lead to, of what the caller may read, or come from, of what the caller may search, that is not already a
+match. `:iterate` goes on from what was brought, eight steps in all (docs/search.md).
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,13 +32,16 @@ class Include:
         parameter, _, target = rest.partition(":")
         return cls(word == "_revinclude", source, parameter or "*", target or None, modifier == "iterate")
 
-    def brought(self, record: SeenRecord, start: Iterable[Resource]) -> list[Resource]:
+    def brought(self, seen: "Seen", start: Iterable[Resource]) -> list[Resource]:
         """What one step from `start` brings."""
         if not self.reverse:
-            return [target for one in start for target in self._referred(record, one)]
+            return [target for one in start for target in self._referred(seen.read, one)]
         ends = {id(one) for one in start}
-        everything = (one for resources in list(record.of_type.values()) for one in resources)
-        return [one for one in everything if any(id(target) in ends for target in self._referred(record, one))]
+        return [
+            one
+            for one in seen.searched.of_type[self.source]
+            if any(id(target) in ends for target in self._referred(seen.either, one))
+        ]
 
     def _referred(self, record: SeenRecord, one: Resource) -> list[Resource]:
         if self.source not in ("*", one["resourceType"]):
@@ -53,13 +56,27 @@ class Include:
         return [target for target in targets if self.target in (None, target["resourceType"])]
 
 
-def included(record: SeenRecord, found: Sequence[Resource], asked: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the caller may search, read, or one of both."""
+
+    searched: SeenRecord
+    read: SeenRecord
+    either: SeenRecord
+
+    @classmethod
+    def of(cls, record: SeenRecord) -> "Seen":
+        """The three of one record."""
+        return cls(record.by("s"), record.by("r"), record.by("rs"))
+
+
+def included(seen: Seen, found: Sequence[Resource], asked: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
     """The (type, id) of what comes along with the matches `found`."""
     includes = [Include.of(name, value) for name, value in asked]
     everything = {id(one): one for one in found}
     last: list[Resource] = list(found)
     for step in range(STEPS):
-        brought = [one for include in includes if include.iterate or not step for one in include.brought(record, last)]
+        brought = [one for include in includes if include.iterate or not step for one in include.brought(seen, last)]
         last = list({id(one): one for one in brought if id(one) not in everything}.values())
         everything |= {id(one): one for one in last}
     matches = {id(one) for one in found}

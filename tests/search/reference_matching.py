@@ -39,6 +39,11 @@ def split(text: str, separator: str) -> list[str]:
     return [*parts, text[start:]]
 
 
+def escaped(text: str) -> str:
+    r"""The text as a search value: backslash, comma, dollar and pipe are escaped (search.html#escaping)."""
+    return re.sub(r"([\\,$|])", r"\\\1", text)
+
+
 def unescaped(text: str) -> str:
     return _ESCAPED.sub(r"\1", text)
 

@@ -34,7 +34,7 @@ _ENCOUNTER = reference("encounter", "Encounter")
 # Parameters of subjects that may be anything look, here, at the types that this evaluator knows.
 _ANYTHING = (
     "Patient", "Observation", "Condition", "CarePlan", "Goal", "Encounter", "QuestionnaireResponse", "Questionnaire",
-    "RiskAssessment", "ChargeItem", "Practitioner", "PractitionerRole", "Organization", "Location", "Group",
+    "RiskAssessment", "ChargeItem", "Practitioner", "PractitionerRole", "Organization", "Location", "Group", "List",
 )  # fmt: skip
 
 OF_EVERY_TYPE: dict[str, Parameter] = {
@@ -63,6 +63,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "given": string("name.given"),
         "identifier": _IDENTIFIER,
         "language": token("communication.language", "concept"),
+        "link": reference("link.other", "Patient"),
         "name": string("name"),
         "organization": reference("managingOrganization", "Organization"),
         "phone": contact("phone"),
@@ -98,6 +99,7 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
     },
     "Condition": {
         "abatement-date": date("abatementDateTime", "abatementPeriod"),
+        "asserter": reference("asserter", "Practitioner", "Patient", "PractitionerRole"),
         "category": token("category", "concept"),
         "clinical-status": token("clinicalStatus", "concept"),
         "code": token("code", "concept"),
@@ -255,6 +257,20 @@ PARAMETERS: dict[str, dict[str, Parameter]] = {
         "partof": reference("partOf", "Location"),
         "status": code("status", "location-status"),
         "type": token("type", "concept"),
+    },
+    "List": {
+        "code": _CODE,
+        "date": date("date"),
+        "empty-reason": token("emptyReason", "concept"),
+        "encounter": _ENCOUNTER,
+        "identifier": _IDENTIFIER,
+        "item": reference("entry.item", *_ANYTHING),
+        "notes": string("note.text"),
+        "patient": patient_reference(),
+        "source": reference("source", "Practitioner", "Patient", "PractitionerRole"),
+        "status": code("status", "list-status"),
+        "subject": reference("subject", "Group", "Location", "Patient"),
+        "title": string("title"),
     },
     "Group": {
         "actual": token("actual", "plain"),

@@ -5,8 +5,9 @@ What the caller may not see is left out from the start, so that nothing here can
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from tests.search.reference_paths import Parameter, Resource
@@ -20,31 +21,41 @@ SHARED_TYPES = frozenset({
 
 _VERSION = re.compile(r"/_history/[^/]+$")
 _LITERAL = re.compile(r"(?:.*/)?([A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
-_SCOPE = re.compile(r"(system|patient)/(\*|\w+)\.rs")
+_SCOPE = re.compile(r"(system|user|patient)/(\*|\w+)\.(c?r?u?d?s?)")
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: `scope` in SMART's words with the letters `rs`, and the patient to whom `patient/` scopes are bound."""
+    """Who asks: `scope` in SMART's words, and the patient to whom `patient/` scopes are bound; without one they are void."""
 
     scope: str = "system/*.rs"
     patient: str | None = None
 
-    def contexts(self, resource_type: str) -> set[str]:
-        """In which contexts, `system` and `patient`, the type may be searched."""
-        parsed = [_SCOPE.fullmatch(word) for word in self.scope.split()]
-        return {one[1] for one in parsed if one and one[2] in ("*", resource_type)}
+    def contexts(self, resource_type: str, letter: str) -> set[str]:
+        """In which contexts, `system`, `user` and `patient`, the letter is allowed on the type."""
+        allowed = {
+            context
+            for context, name, letters in _parsed(self.scope)
+            if name in ("*", resource_type) and letter in letters
+        }
+        return allowed if self.patient is not None else allowed - {"patient"}
 
     def may_search(self, resource_type: str) -> bool:
-        return bool(self.contexts(resource_type))
+        return bool(self.contexts(resource_type, "s"))
 
-    def sees(self, resource: Resource, base_url: str) -> bool:
-        """By a `system/` scope everything of the type, by a `patient/` one what is the patient's or shared."""
-        contexts = self.contexts(resource["resourceType"])
-        return "system" in contexts or (
+    def sees(self, resource: Resource, base_url: str, letter: str) -> bool:
+        """By a `system/` or `user/` scope everything of the type, by a `patient/` one what is the patient's or shared."""
+        contexts = self.contexts(resource["resourceType"], letter)
+        return bool(contexts - {"patient"}) or (
             "patient" in contexts
             and (resource["resourceType"] in SHARED_TYPES or patient_of(resource, base_url) == self.patient)
         )
+
+
+@cache
+def _parsed(scope: str) -> list[tuple[str, str, str]]:
+    parsed = [_SCOPE.fullmatch(word) for word in scope.split()]
+    return [(one[1], one[2], one[3]) for one in parsed if one]
 
 
 def patient_of(resource: Resource, base_url: str) -> str | None:
@@ -61,21 +72,30 @@ def local(url: str, base_url: str) -> str:
 
 
 class SeenRecord:
-    """The resources that the caller may see, by type, by id and by canonical URL. `base_url` has no final slash."""
+    """The resources that the caller may see, by type, by id and by canonical URL. `base_url` has no final slash.
 
-    def __init__(self, resources: Iterable[Resource], caller: Caller, base_url: str) -> None:
+    SMART 2.2, scopes: `s` lets a search find them, and go through them; `r` lets a reference bring them, as it lets them be
+    read by their address. `letters` are those of which one is needed.
+    """
+
+    def __init__(self, resources: Sequence[Resource], caller: Caller, base_url: str, letters: str = "s") -> None:
+        self._resources = resources
         self.base_url = base_url
         self.caller = caller
         self.of_type: dict[str, list[Resource]] = defaultdict(list)
         self._by_id: dict[str, Resource] = {}
         self._by_url: dict[str, list[Resource]] = defaultdict(list)
-        seen = [one for one in resources if caller.sees(one, base_url)]
+        seen = [one for one in resources if any(caller.sees(one, base_url, letter) for letter in letters)]
         for one in seen:
             self.of_type[one["resourceType"]].append(one)
             self._by_id[f"{one['resourceType']}/{one.get('id', '')}"] = one
             if "url" in one:
                 self._by_url[one["url"]].append(one)
-        self.terminology = Terminology(seen)
+        self.terminology = Terminology(one for one in resources if caller.sees(one, base_url, "r"))
+
+    def by(self, letters: str) -> "SeenRecord":
+        """The same record, as one of the letters lets the caller see it."""
+        return SeenRecord(self._resources, self.caller, self.base_url, letters)
 
     def local(self, url: str) -> str:
         """The reference without its version, and relative where it points into this server."""

@@ -18,11 +18,12 @@ from bhr_api.search.query import SearchQuery, parse_query
 from tests.fixtures.record import Record
 from tests.search.drawn_queries import Query
 from tests.search.drawn_values import BASE_URL
-from tests.search.reference_evaluator import NotAllowedError, UnknownTermsError, found
-from tests.search.reference_includes import included
+from tests.search.reference_evaluator import found
+from tests.search.reference_includes import Seen, included
 from tests.search.reference_order import in_order, sort_keys
 from tests.search.reference_paths import Resource
 from tests.search.reference_record import Caller, SeenRecord
+from tests.search.reference_refusals import NotAllowedError, UnknownTermsError, require_terms
 
 _UNTYPED = re.compile(r"(^|[.:])[a-z][\w-]*\.")
 EVERYTHING = Position((), 0, (1 << 63) - 1)
@@ -42,12 +43,16 @@ class StoredRecord:
         self.kept: list[Resource] = [json_text.parse(row[0]) for row in bodies]
         self.context = cache(self._context)
         self.seen = cache(self._seen)
+        self.seen_for_includes = cache(self._seen_for_includes)
 
     def _context(self, caller: Caller) -> Context:
         return self.record.context(self.tenant, caller.scope, caller.patient)
 
     def _seen(self, caller: Caller) -> SeenRecord:
         return SeenRecord(self.kept, caller, BASE_URL)
+
+    def _seen_for_includes(self, caller: Caller) -> Seen:
+        return Seen.of(self.seen(caller))
 
 
 class Question:
@@ -91,10 +96,18 @@ class Question:
 
     def _is_to_be_refused_so(self, error: RefusalError) -> bool:
         # Where the types that a caller may not search are left out of an untyped link, what is left may mean nothing.
-        untyped = any(_UNTYPED.search(name) for name, _ in self.asked.criteria)
+        untyped = any(_UNTYPED.search(name) or name.endswith("_filter") for name, _ in self.asked.criteria)
         return self.expected == UNKNOWN or (
-            self.expected == FORBIDDEN and (untyped or isinstance(error, ForbiddenError))
+            self.expected == FORBIDDEN and (untyped or self._names_unknown_terms() or isinstance(error, ForbiddenError))
         )
+
+    def _names_unknown_terms(self) -> bool:
+        try:
+            for name, value in self.asked.criteria:
+                require_terms(self.seen.terminology, name, value)
+        except UnknownTermsError:
+            return True
+        return False
 
     def _whole(self, query: SearchQuery, heavy: frozenset[int]) -> str | None:
         assert isinstance(self.expected, list)
@@ -119,7 +132,9 @@ class Question:
         return None
 
     def _brought(self, matches: list[Resource], brought: set[tuple[str, str]]) -> str | None:
-        wanted = included(self.seen, matches, self.asked.includes)
+        if not self.asked.includes:
+            return f"included {sorted(brought)} unasked" if brought else None
+        wanted = included(self.stored.seen_for_includes(self.asked.caller), matches, self.asked.includes)
         if brought == wanted:
             return None
         return f"included {sorted(brought - wanted)} too many and {sorted(wanted - brought)} too few"

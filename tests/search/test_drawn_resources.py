@@ -8,11 +8,11 @@ from tests.search.drawn_aims import aimed_criteria
 from tests.search.drawn_criteria import queries
 from tests.search.drawn_resources import TERMINOLOGY, TYPES, any_resources, as_json, resources
 from tests.search.one_resource import BASE, NOW
-from tests.search.reference_evaluator import UnknownTermsError
 from tests.search.reference_evaluator import found as found_in
 from tests.search.reference_parameters import parameter
 from tests.search.reference_paths import Resource
 from tests.search.reference_record import Caller, SeenRecord
+from tests.search.reference_refusals import UnknownTermsError
 
 
 def found(resource: Resource, *query: tuple[str, str]) -> bool:

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from tests.search.one_resource import BASE, NOW
-from tests.search.reference_evaluator import NotAllowedError, found
-from tests.search.reference_includes import included
+from tests.search.reference_evaluator import found
+from tests.search.reference_includes import Seen, included
 from tests.search.reference_order import in_order, sort_keys
 from tests.search.reference_paths import Resource
 from tests.search.reference_record import Caller, SeenRecord
+from tests.search.reference_refusals import NotAllowedError
 
 OPEN = Caller()
 
@@ -146,7 +147,7 @@ def test_includes_bring_what_is_referred_to(
 ) -> None:
     record = SeenRecord(RECORD, OPEN, BASE)
 
-    brought = included(record, found(record, resource_type, [], now=NOW), asked)
+    brought = included(Seen.of(record), found(record, resource_type, [], now=NOW), asked)
 
     assert sorted(id for _, id in brought) == expected
 
@@ -155,7 +156,7 @@ def test_an_include_brings_nothing_that_may_not_be_seen() -> None:
     record = SeenRecord(RECORD, Caller("system/CarePlan.rs system/Goal.rs"), BASE)
     plans = found(record, "CarePlan", [], now=NOW)
 
-    assert included(record, plans, [("_include", "*")]) == {("Goal", "sleep")}
+    assert included(Seen.of(record), plans, [("_include", "*")]) == {("Goal", "sleep")}
 
 
 @pytest.mark.parametrize(

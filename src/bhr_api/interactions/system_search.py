@@ -5,7 +5,7 @@
 
 from datetime import datetime
 
-from bhr_api.errors import ForbiddenError, InvalidParameterError, UnsupportedParameterError
+from bhr_api.errors import ForbiddenError, InvalidParameterError, MalformedRequestError, UnsupportedParameterError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import require
@@ -14,7 +14,7 @@ from bhr_api.interactions.results import Result
 from bhr_api.interactions.search import answer
 from bhr_api.interactions.terminologies import search_context
 from bhr_api.search.order import LAST_CHANGED
-from bhr_api.search.query import SearchQuery, parse_query
+from bhr_api.search.query import MAXIMUM_INCLUDES, SearchQuery, parse_query
 
 
 async def search_system(context: Context, request: Request) -> Result:
@@ -31,6 +31,7 @@ async def system_queries(context: Context, request: Request, now: datetime) -> l
     # What a query may lead to is counted for each type; the terminology is that of all.
     queries = [parse_query(name, others, asked_in.afresh()) for name in types]
     _take_one_order(queries)
+    _take_all_includes(queries)
     asked = [(name, value) for name, value in request.parameters if name == "_type" and value]
     queries[0].applied[:0] = asked
     return queries
@@ -64,3 +65,14 @@ def _take_one_order(queries: list[SearchQuery]) -> None:
         raise UnsupportedParameterError(
             "_sort", "the values of this parameter are of another kind in each of the types"
         )
+
+
+def _take_all_includes(queries: list[SearchQuery]) -> None:
+    """The page is of all types, and so is what comes with it: `_include=*` stands for the references of each."""
+    includes = list(dict.fromkeys(include for query in queries for include in query.includes))
+    if len(includes) > MAXIMUM_INCLUDES:
+        raise MalformedRequestError(
+            f"_include=* of more than {MAXIMUM_INCLUDES} types is too much at once; name the types, as in _type=Patient,Goal.",
+            code="too-costly",
+        )
+    queries[0].includes = includes

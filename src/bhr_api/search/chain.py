@@ -17,7 +17,7 @@ from bhr_api.errors import (
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.search.criteria import Criterion, Either, Heavy, at_most_few, conditions, conjuncts
 from bhr_api.search.joins import refers, ways
-from bhr_api.search.parameters import Parameter
+from bhr_api.search.parameters import Parameter, is_special
 from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
@@ -206,11 +206,7 @@ class Chains:
             self._require(modifier, name)
             return [modifier]
         following = rest.partition(".")[0].partition(":")[0]
-        types = [
-            target
-            for target in targets
-            if target not in _APART and (following == "_has" or self.served.has(target, following))
-        ]
+        types = [target for target in targets if target not in _APART and self._means_something(target, following)]
         if not types:
             raise UnsupportedParameterError(
                 name, f"no type that {parameter.code} refers to has a parameter {following!r}"
@@ -225,6 +221,9 @@ class Chains:
         if parameter is None or parameter.type != "reference":
             raise UnsupportedParameterError(name, f"{resource_type} has no reference parameter {code!r} to follow")
         return parameter
+
+    def _means_something(self, resource_type: str, following: str) -> bool:
+        return following == "_has" or self.served.has(resource_type, following) or is_special(resource_type, following)
 
     def _require(self, resource_type: str, name: str) -> None:
         if resource_type in _APART:

@@ -23,7 +23,7 @@ from bhr_api.search.escapes import escaped
 from bhr_api.search.filter_syntax import And, Comparison, Expression, Operator, Or, Path, Step, parse_filter
 from bhr_api.search.filter_syntax import Not as Denial
 from bhr_api.search.folding import normalised, normalised_sql
-from bhr_api.search.parameters import Parameter, special_parameters
+from bhr_api.search.parameters import Parameter, is_special
 from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import date
@@ -152,7 +152,7 @@ class Filters:
 
     def _at(self, resource_type: str, code: str, operator: Operator, value: str) -> Criterion:
         parameter = self.served.find(resource_type, code)
-        if parameter is None and code not in special_parameters(resource_type) and code != "_list":
+        if parameter is None and not is_special(resource_type, code):
             raise UnsupportedParameterError(code, f"{resource_type} has no such search parameter")
         allowed = _OPERATORS_OF.get(code) or (_OPERATORS[parameter.type] if parameter else ())
         if operator not in allowed:

@@ -8,7 +8,7 @@ from bhr_api.errors import InvalidParameterError, UnsupportedModifierError, Unsu
 from bhr_api.fhir.terminology.terminology import BUILT_IN, Terminology
 from bhr_api.search import hierarchy, in_text, near
 from bhr_api.search.chain import Chains, Hops
-from bhr_api.search.criteria import EVERYTHING, AnyToken, Both, Criterion, Either, Not, WithId, Written, either
+from bhr_api.search.criteria import EVERYTHING, NOTHING, AnyToken, Both, Criterion, Either, Not, WithId, Written, either
 from bhr_api.search.escapes import split_commas, unescape
 from bhr_api.search.filter import Comparisons, Filters, terminology_of
 from bhr_api.search.parameters import NOT_SERVED, ROW_PARAMETERS, Parameter
@@ -83,11 +83,7 @@ def _special(resource_type: str, code: str, value: str, context: SearchContext) 
         case "_contained" if value == "false":
             return EVERYTHING
         case "_list":
-            listed = WithId((_list_id(value),))
-            chains = Chains(
-                context.visibility, context.hasher, context.hops, context.served, lambda _type, _rest: listed
-            )
-            return chains.has(resource_type, "_has:List:item:_id")
+            return _listed(resource_type, value, context)
         case "_filter":
             return _filters(context).criterion(resource_type, value)
         case "_text":
@@ -112,6 +108,16 @@ def _filters(context: SearchContext) -> Filters:
         present=lambda parameter: present(parameter, context),
         special=lambda resource_type, code, value: criterion_of(resource_type, code, value, context),
     )
+
+
+def _listed(resource_type: str, value: str, context: SearchContext) -> Criterion:
+    """Rows that are an item of the List; a type of which no List can have an item has none, as in a search of all types."""
+    listed = WithId((_list_id(value),))
+    items = context.served.find("List", "item")
+    if items is not None and items.targets and resource_type not in items.targets:
+        return NOTHING
+    chains = Chains(context.visibility, context.hasher, context.hops, context.served, lambda _type, _rest: listed)
+    return chains.has(resource_type, "_has:List:item:_id")
 
 
 def _list_id(value: str) -> str:

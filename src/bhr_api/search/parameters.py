@@ -167,13 +167,23 @@ def parameters_of(resource_type: str) -> Mapping[str, Parameter]:
 
 
 @cache
+def is_special(resource_type: str, code: str) -> bool:
+    """Whether a search of the type may name `code`, which has no values in the index."""
+    definition = SEARCH_PARAMETERS[resource_type].get(code)
+    return code in _OF_THE_WHOLE or (definition is not None and _is_served_special(definition))
+
+
 def special_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     """Those that a search may name besides: of the whole resource, and of no type of R4's (`Location?near`)."""
     return {
         code: definition
         for code, definition in SEARCH_PARAMETERS[resource_type].items()
-        if code in _OF_THE_WHOLE or (definition.type == "special" and code not in NOT_SERVED)
+        if code in _OF_THE_WHOLE or _is_served_special(definition)
     }
+
+
+def _is_served_special(definition: SearchParameter) -> bool:
+    return definition.type == "special" and definition.code not in NOT_SERVED
 
 
 def _parameter(resource_type: str, definition: SearchParameter, defined: Mapping[str, SearchParameter]) -> Parameter:

@@ -29,7 +29,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     **dict.fromkeys(ACTS, WORDS | RULES | DATA),
     # Operations are made of interactions (docs/decisions/0006-operations.md).
     "operations": WORDS | RULES | DATA | {"interactions"},
-    "routers": WORDS | RULES | DATA | ACTS,
+    "pages": WORDS,
+    "routers": WORDS | RULES | DATA | ACTS | {"pages"},
 }  # app, cli, worker, settings and telemetry are doors: they may import anything.
 
 

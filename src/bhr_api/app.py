@@ -9,27 +9,40 @@ from time import monotonic
 
 import asyncpg
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from bhr_api.access import Caller, Person
+from bhr_api.auth.audit import AuthorizationAudit, RequestSource
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
+from bhr_api.auth.browser_sessions import BrowserSessions, SessionLimits
+from bhr_api.auth.connected_apps import ConnectedApps
+from bhr_api.auth.person import find_person
+from bhr_api.auth.secret_key import SecretKey
+from bhr_api.auth.sign_in import SignIn
+from bhr_api.auth.signed_in import SignedIn
 from bhr_api.auth.trusted_issuers import TrustedIssuers, read_trusted_issuers
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.errors import RefusalError
 from bhr_api.interactions import async_requests
 from bhr_api.interactions.async_work import AsyncWork
+from bhr_api.interactions.context import Context, Origin
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
 from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.job_runner import SLOTS, JobRunner
 from bhr_api.operations import OPERATIONS
-from bhr_api.rest import rest_application
+from bhr_api.rest import request_id_of, rest_application
+from bhr_api.routers.app_pages import AppPages
+from bhr_api.routers.authorization_pages import AuthorizationPages
+from bhr_api.routers.client_choices import ClientChoices
 from bhr_api.routers.cross_origin import CrossOrigin, RegisteredOrigins
 from bhr_api.routers.discovery import PATH as DISCOVERY_PATH
 from bhr_api.routers.documents import documents_router
 from bhr_api.routers.fhir import FHIRApplication, Limits
+from bhr_api.routers.pages import PageDoor, pages_router
 from bhr_api.routers.request_rates import RequestRates
 from bhr_api.routers.requests import Receive, Scope, Send
 from bhr_api.routers.security_headers import SecurityHeaders
@@ -65,12 +78,9 @@ class Application:
         self.row_ids = RowIds()
         self._engine = engine_for(dsn, pool_size=_OAUTH_POOL, max_overflow=0, pool_timeout=settings.pool_wait_seconds)
         sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self._engine, expire_on_commit=False)
-        server = AuthorizationServer(
-            public_url=settings.issuer,
-            sessions=sessions,
-            audit=audit_into_table(self.row_ids, self._now),
-            clock=self._now,
-        )
+        audit = audit_into_table(self.row_ids, self._now)
+        server = AuthorizationServer(public_url=settings.issuer, sessions=sessions, audit=audit, clock=self._now)
+        door = PageDoor(settings.issuer, request_id_of, settings.request_timeout_seconds)
         self.rest = rest_application(
             server,
             settings.issuer,
@@ -78,7 +88,9 @@ class Application:
             self._get_database,
             lambda: self.is_stopping,
             self._lifespan,
+            door.error_page,
         )
+        self.rest.include_router(self._pages(door, server, sessions, audit))
         self.rest.include_router(documents_router(lambda: _openapi_document(settings)))
         self._origins = RegisteredOrigins(settings.cors_origins)
         self._trusted_issuers = TrustedIssuers(
@@ -102,6 +114,34 @@ class Application:
                 await self._fhir(scope, receive, send)
                 return
         await self.rest(scope, receive, send)
+
+    def _pages(
+        self,
+        door: PageDoor,
+        server: AuthorizationServer,
+        sessions: async_sessionmaker[AsyncSession],
+        audit: AuthorizationAudit,
+    ) -> APIRouter:
+        """What people see, on the same database."""
+        limits = SessionLimits(idle=timedelta(seconds=self._settings.session_idle_seconds))
+        browsers = BrowserSessions(sessions, audit, self._now, limits)
+        key = SecretKey(self._settings.secret_key_path)
+        sign_in = SignIn(sessions, browsers, audit, self._now, key, self.row_ids)
+        clients = ClientChoices(self._context_of, self._person_of)
+        connected = ConnectedApps(sessions, audit, self._now)
+        return pages_router(
+            door,
+            AuthorizationPages(server, sign_in, browsers, clients, self._now),
+            AppPages(sign_in, browsers, connected, clients),
+        )
+
+    async def _context_of(self, caller: Caller, source: RequestSource) -> Context:
+        assert self._fhir is not None
+        return await self._fhir.context(caller, Origin(source.request_id, source.address or None), self._get_database())
+
+    async def _person_of(self, user: SignedIn) -> Person | None:
+        async with self._get_database().acquire() as connection:
+            return await find_person(connection, user.tenant, user.username)
 
     def _get_database(self) -> Database:
         assert self._database is not None

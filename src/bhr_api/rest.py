@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from bhr_api import __version__
 from bhr_api.auth.authorization_server import AuthorizationServer
-from bhr_api.routers.authorize import authorize_router
+from bhr_api.routers.authorize import ErrorPage, authorize_router, plain_error_page
 from bhr_api.routers.discovery import discovery_router
 from bhr_api.routers.oauth import oauth_router
 from bhr_api.routers.operations import operations_router
@@ -26,6 +26,7 @@ def rest_application(
     database: Callable[[], Database],
     is_stopping: Callable[[], bool],
     lifespan: Lifespan | None = None,
+    error_page: ErrorPage = plain_error_page,
 ) -> FastAPI:
     """The application with every router that has no FHIR base; it has no pages of documents of its own.
 
@@ -40,8 +41,8 @@ def rest_application(
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
-    rest.include_router(oauth_router(server, _request_id, arrival_seconds))
-    rest.include_router(authorize_router(server, _request_id, arrival_seconds))
+    rest.include_router(oauth_router(server, request_id_of, arrival_seconds))
+    rest.include_router(authorize_router(server, request_id_of, arrival_seconds, error_page))
     rest.include_router(discovery_router(issuer))
     rest.include_router(operations_router(database, is_stopping, metrics))
     return rest
@@ -51,5 +52,6 @@ def _operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def _request_id(request: Request) -> str:
+def request_id_of(request: Request) -> str:
+    """The id under which a request is logged and audited."""
     return Headers(request.scope).request_id()

@@ -121,9 +121,14 @@ class AuthorizationServer:
         """Answer the client with an error, such as `login_required`, in place of a page: its redirect URI."""
         return await self._authorize(source, lambda work: authorizing.refuse(work, request_id, error, description))
 
-    async def is_remembered(self, waiting: PendingAuthorization, session: SignedIn, source: RequestSource) -> bool:
-        """Whether the user allowed this client as much before and chose not to be asked again."""
-        return await self._authorize(source, lambda work: authorizing.is_remembered(work, waiting, session))
+    async def is_remembered(
+        self, waiting: PendingAuthorization, session: SignedIn, source: RequestSource, scope: str | None = None
+    ) -> bool:
+        """Whether the user allowed this client as much before and chose not to be asked again.
+
+        `scope` is what may be granted of the request's, all of it where it is None.
+        """
+        return await self._authorize(source, lambda work: authorizing.is_remembered(work, waiting, session, scope))
 
     async def _authorize(self, source: RequestSource, decide: Callable[[Authorizing], Awaitable[Outcome]]) -> Outcome:
         """What `decide` comes to in a transaction of its own; a refusal is audited in it before it is raised."""

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from bhr_api.access import Caller, Person, parse_scopes
-from bhr_api.auth.roles import effective_roles
+from bhr_api.access import Caller, parse_scopes
+from bhr_api.auth.person import person_of
 from bhr_api.auth.strict_jwt import JwtError
 from bhr_api.auth.trusted_issuers import TrustedIssuers
 from bhr_api.errors import UnauthenticatedError
 from bhr_api.opaque_strings import OpaqueString, parse_opaque
-from bhr_api.store.oauth import CHANGED_ROLES, LOOK_UP_BEARER, LOOK_UP_IDENTITY, TENANT_NUMBER
+from bhr_api.store.oauth import LOOK_UP_BEARER, LOOK_UP_IDENTITY, TENANT_NUMBER
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ class TokenReader:
             row = await connection.fetchrow(LOOK_UP_IDENTITY, tenant, token.issuer.issuer, token.subject)
             if row is not None and row["disabled_at"] is not None:
                 raise _not_valid()
-            person = None if row is None else await _person(connection, tenant, row)
+            person = None if row is None else await person_of(connection, tenant, row)
         caller = token.caller(tenant, person)
         self._remember(header, _Cached(caller, reread_at, token.expires_at))
         return caller
@@ -123,18 +123,9 @@ class TokenReader:
 
 
 async def _caller(connection: "Connection", tenant: int, row: Any) -> Caller:
-    person = await _person(connection, tenant, row)
+    # Behind a token of the operator's, or of a client that acts for itself, no account stands.
+    person = None if row["username"] is None else await person_of(connection, tenant, row)
     return Caller(tenant, row["client_id"], parse_scopes(row["scope"]), row["fhir_user"], row["patient"], person)
-
-
-async def _person(connection: "Connection", tenant: int, row: Any) -> Person | None:
-    """Who signed in, with the roles as they are now; None for a token that no account stands behind."""
-    if row["username"] is None:
-        return None
-    changed = await connection.fetch(CHANGED_ROLES, tenant, row["roles"])
-    roles = effective_roles(row["roles"], [tuple(each) for each in changed])
-    selves = tuple(dict.fromkeys((row["fhir_user"], *row["also"])))
-    return Person(row["username"], selves, tuple(row["teams"]), roles)
 
 
 def digest_in(header: str | None) -> bytes | None:

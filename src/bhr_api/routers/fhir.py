@@ -142,7 +142,7 @@ class FHIRApplication:
         lenient = prefers.get("handling") == "lenient" or (self.lenient and prefers.get("handling") != "strict")
         minimal = prefers.get("return") == "minimal"
         origin = Origin(request_id, _source(scope))
-        context = await self._context(caller, origin, self.database, lenient=lenient, minimal=minimal)
+        context = await self.context(caller, origin, self.database, lenient=lenient, minimal=minimal)
         await self._take_body(scope, receive, headers, request)
         exchange.has_unread_body = False
         _take_conditions(request, headers)
@@ -169,9 +169,10 @@ class FHIRApplication:
         await send_response(send, status, response_headers, body, headers, head=method == "HEAD")
         return status
 
-    async def _context(
-        self, caller: Caller, origin: Origin, database: Database, *, lenient: bool, minimal: bool
+    async def context(
+        self, caller: Caller, origin: Origin, database: Database, *, lenient: bool = False, minimal: bool = False
     ) -> Context:
+        """What a request of this caller has at hand, whose statements go to `database`."""
         words = await self.tenants.words(caller.tenant)
         return Context(
             database=database,
@@ -194,7 +195,7 @@ class FHIRApplication:
     async def context_of(self, asked: Asked, database: Database) -> Context:
         """The context of a request that was put off, whose statements go to `database`."""
         caller = await self.tokens.caller_of(asked.tenant, asked.token)
-        return await self._context(caller, asked.origin, database, lenient=asked.lenient, minimal=asked.minimal)
+        return await self.context(caller, asked.origin, database, lenient=asked.lenient, minimal=asked.minimal)
 
     async def _perform(self, context: Context, request: Request) -> Result:
         match request.interaction:

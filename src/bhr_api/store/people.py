@@ -16,6 +16,12 @@ CodePointText = Text(collation="C")
 Instant = DateTime(timezone=True)
 
 
+# What access decisions need to know of somebody, by asyncpg.
+LIVE_ACCOUNT = """
+SELECT username, fhir_user, also, teams, roles FROM account WHERE tenant = $1 AND username = $2 AND disabled_at IS NULL
+"""
+
+
 class Account(SQLModel, table=True):
     """A person who signs in. `subject` is the OIDC `sub`; `fhir_user` is `Practitioner/1` and the like.
 

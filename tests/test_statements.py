@@ -308,6 +308,7 @@ class Believed(TrustedIssuers):
         return True
 
     async def read(self, text: str) -> ForeignToken:
+        assert text
         return self._token
 
 
@@ -321,8 +322,9 @@ async def believe_another_issuer(dsn: str, tenant: str) -> None:
         scope="user/*.rs",
     )
     token = ForeignToken(issuer, "subject", "client", "user/*.rs", None, None, datetime.now(UTC) + timedelta(minutes=1))
-    async with asyncpg.create_pool(dsn, min_size=1, max_size=1) as pool:
-        caller = await TokenReader(pool.acquire, issuers=Believed(token)).caller("Bearer a.b.c")
+    database = await Database.open(dsn)
+    caller = await TokenReader(database.acquire, issuers=Believed(token)).caller("Bearer a.b.c")
+    await database.close()
     assert caller.scopes == ()
 
 

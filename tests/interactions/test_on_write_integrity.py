@@ -1,7 +1,10 @@
 """on-write: what a written resource refers to is here (docs/references.md; R4 references.html#literal)."""
 
+import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -267,3 +270,45 @@ def test_a_write_waits_for_the_deletion_of_its_target(
     on_database(on_write_server.dsn, delete_meanwhile)
     writer.join(timeout=20)
     assert [answer.status_code for answer in answers] == [422]
+
+
+def while_holding(server: RunningServer, id: str, statement: str, work: Callable[[], int]) -> int:
+    """What `work` comes to while another transaction holds the Patient by `statement`."""
+
+    async def hold(connection: asyncpg.Connection) -> int:
+        async with connection.transaction():
+            await connection.execute(statement, id)
+            return await asyncio.wait_for(asyncio.to_thread(work), timeout=10)
+
+    return on_database(server.dsn, hold)
+
+
+def test_those_who_refer_to_a_resource_hold_up_no_change_of_it(
+    on_write_server: RunningServer, on_write_client: httpx.Client
+) -> None:
+    id = f"p-{uuid4()}"
+    stored(on_write_client, f"Patient/{id}")
+    held = "SELECT FROM resource WHERE id = $1 FOR KEY SHARE"
+
+    def refer() -> int:
+        return on_write_client.post("Observation", json=observation(subject=to(f"Patient/{id}"))).status_code
+
+    def change() -> int:
+        return put(on_write_client, "Patient", id, active=True).status_code
+
+    assert while_holding(on_write_server, id, held, refer) == 201
+    assert while_holding(on_write_server, id, held, change) == 200
+
+
+def test_a_hidden_resource_is_not_waited_for(on_write_server: RunningServer, tenant: str) -> None:
+    """How long the answer takes must not tell that somebody is changing what is not to be known of."""
+    id = f"p-{uuid4()}"
+    with on_write_server.client(on_write_server.token(tenant)) as everything:
+        stored(everything, "Patient/own", f"Patient/{id}")
+    body = observation(subject=to("Patient/own"), focus=[to(f"Patient/{id}")])
+    with on_write_server.client(on_write_server.token(tenant, "patient/*.cruds", patient="own")) as client:
+
+        def refer() -> int:
+            return client.post("Observation", json=body).status_code
+
+        assert while_holding(on_write_server, id, "DELETE FROM resource WHERE id = $1", refer) == 422

@@ -31,7 +31,9 @@ from typer.testing import CliRunner
 import bhr_api
 from bhr_api.app import Application
 from bhr_api.auth.bearer import TokenReader
+from bhr_api.auth.registration import RegisteredClient
 from bhr_api.auth.trusted_issuers import ForeignToken, TrustedIssuer, TrustedIssuers
+from bhr_api.authorization_audit import audit_into_table
 from bhr_api.cli import app
 from bhr_api.fhir import json_text
 from bhr_api.samples import generate
@@ -41,7 +43,9 @@ from bhr_api.store import jobs, tenants
 from bhr_api.store.database import Connection, Database
 from bhr_api.store.jobs import Job, Output
 from bhr_api.store.migrations import migrate
-from tests.fixtures.auth import KeyedClient, jwks_of
+from bhr_api.store.row_ids import RowIds
+from tests.fixtures.app_launch import AT_BROWSER, decide, in_process, parameters_of, register_app, sign_in
+from tests.fixtures.auth import AuthServer, KeyedClient, MovableClock, jwks_of
 from tests.fixtures.database import TestServer, on_database
 from tests.fixtures.pages import Clinic, Visitor, forms_of
 from tests.fixtures.server import RunningServer, running_server, serve
@@ -237,6 +241,7 @@ def run_server(dsn: str, notes: Noted) -> str:
             asyncio.run(believe_another_issuer(dsn, tenant))
             authorize(server, tenant)
             let_app_in(server, tenant)
+            let_in(server, tenant)
             wait_for_sealer(notes)
         finally:
             running.should_exit = True
@@ -459,6 +464,39 @@ def let_app_in(server: RunningServer, tenant: str) -> None:
         )
         assert visitor.submit(f"revoke={grant}").status_code == 200
         assert visitor.submit("leave=yes").status_code == 200
+
+
+def let_in(server: RunningServer, tenant: str) -> None:
+    """A person lets apps in, by themselves and from an EHR; tokens are refreshed, looked at, stolen and revoked."""
+    clock = MovableClock()
+    with httpx.Client(base_url=server.url) as http:
+        auth = AuthServer(server.url, server.dsn, clock, http, audit_into_table(RowIds(), clock))
+        known, user = register_app(auth, tenant_name=tenant, secret=True), sign_in(auth, tenant_name=tenant)
+        host = auth.register(tenant, "launch", secret=True)
+        in_process(
+            auth, lambda auth_server: auth_server.refuse(known.begin(), "login_required", "No page.", AT_BROWSER)
+        )
+        waiting = in_process(auth, lambda auth_server: auth_server.pending(known.begin(prompt="login"), AT_BROWSER))
+        in_process(auth, lambda auth_server: auth_server.is_remembered(waiting, user, AT_BROWSER))
+        tokens = known.tokens(user)
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        assert http.get("/oauth/userinfo", headers=bearer).status_code == 200
+        assert auth.introspect({"token": tokens["refresh_token"], **known.credentials()}).json()["active"]
+        assert known.refresh(tokens["refresh_token"]).status_code == 200
+        assert known.refresh(tokens["refresh_token"]).status_code == 400
+        launch = http.post("/oauth/launch", json={"client_id": known.client_id}, headers=bearer_of(auth, host))
+        request_id = known.begin(launch=launch.json()["launch"], scope="launch user/Observation.rs")
+        code = parameters_of(decide(auth, request_id, user, remember=True))["code"]
+        assert known.exchange(code).status_code == 200
+        assert known.exchange(code).status_code == 400
+
+
+def bearer_of(server: AuthServer, client: RegisteredClient) -> dict[str, str]:
+    """The header with a token that a client gets for itself."""
+    assert client.client_secret is not None
+    form = {"grant_type": "client_credentials", "scope": client.scope}
+    answer = server.token(form, auth=(client.client_id, client.client_secret))
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
 def run_commands(dsn: str, tenant: str, directory: Path) -> None:

@@ -18,10 +18,12 @@ from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.auth.browser_sessions import BrowserSessions, SessionLimits
 from bhr_api.auth.connected_apps import ConnectedApps
+from bhr_api.auth.lifetimes import Lifetimes
 from bhr_api.auth.person import find_person
 from bhr_api.auth.secret_key import SecretKey
 from bhr_api.auth.sign_in import SignIn
 from bhr_api.auth.signed_in import SignedIn
+from bhr_api.auth.signing_keys import SigningKeys
 from bhr_api.auth.trusted_issuers import TrustedIssuers, read_trusted_issuers
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.errors import RefusalError
@@ -79,7 +81,19 @@ class Application:
         self._engine = engine_for(dsn, pool_size=_OAUTH_POOL, max_overflow=0, pool_timeout=settings.pool_wait_seconds)
         sessions: async_sessionmaker[AsyncSession] = async_sessionmaker(self._engine, expire_on_commit=False)
         audit = audit_into_table(self.row_ids, self._now)
-        server = AuthorizationServer(public_url=settings.issuer, sessions=sessions, audit=audit, clock=self._now)
+        self._signing_keys = SigningKeys(settings.signing_keys_file, self._now)
+        server = AuthorizationServer(
+            public_url=settings.issuer,
+            sessions=sessions,
+            audit=audit,
+            clock=self._now,
+            signing_keys=self._signing_keys,
+            lifetimes=Lifetimes(
+                access_token=timedelta(minutes=settings.access_token_minutes),
+                refresh_token=timedelta(days=settings.refresh_token_days),
+                grant=timedelta(days=settings.grant_days),
+            ),
+        )
         door = PageDoor(settings.issuer, request_id_of, settings.request_timeout_seconds)
         self.rest = rest_application(
             server,
@@ -216,6 +230,8 @@ class Application:
             observe=observe_request,
             integrity=settings.referential_integrity,
         )
+        # Made or found wrong before the first app asks. The making of a key takes a moment.
+        await asyncio.to_thread(self._signing_keys.all)
         jobs_database = await self._open_for_jobs()
         runner = JobRunner(database, jobs_database, self._job_handlers(self._fhir))
         self._fhir.wake_jobs = runner.wake

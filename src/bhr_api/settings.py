@@ -25,6 +25,12 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default_factory=lambda: user_data_path("bhr-api"), description="Where the embedded PostgreSQL keeps its data."
     )
+    signing_keys: Path | None = Field(
+        None, description="The file of the keys that sign id_tokens; unset, signing-keys.json in the data directory."
+    )
+    access_token_minutes: int = Field(60, ge=1, le=1440, description="How long an app's access token lasts.")
+    refresh_token_days: int = Field(90, ge=1, le=3650, description="How long an unused refresh token lasts.")
+    grant_days: int = Field(365, ge=1, le=3650, description="How long a person's consent lasts, whatever is used.")
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
     public_url: str | None = Field(
@@ -149,6 +155,11 @@ class Settings(BaseSettings):
         if not is_secure_transport(value):
             raise ValueError("must be https://; http:// is for this machine itself, such as http://localhost:8000")
         return value
+
+    @property
+    def signing_keys_file(self) -> Path:
+        """Where the keys that sign id_tokens are."""
+        return self.signing_keys or self.data_dir / "signing-keys.json"
 
     @property
     def issuer(self) -> str:

@@ -6,8 +6,8 @@ import pytest
 
 from bhr_api.auth.signed_in import SignedIn
 from tests.fixtures.app_launch import (
+    AT_BROWSER,
     REDIRECT_URI,
-    SOURCE,
     App,
     decide,
     in_process,
@@ -30,7 +30,7 @@ def test_a_good_request_leads_to_its_page(public_app: App) -> None:
 def test_what_waits_is_what_was_checked(public_app: App) -> None:
     request_id = public_app.begin(scope="launch/patient patient/*.cruds user/Goal.rs openid", nonce="n", max_age="60")
 
-    waiting = in_process(public_app.server, lambda server: server.pending(request_id, SOURCE))
+    waiting = in_process(public_app.server, lambda server: server.pending(request_id, AT_BROWSER))
 
     assert waiting.request.scope == "launch/patient patient/*.rs openid"
     assert (waiting.request.nonce, waiting.request.max_age, waiting.needs_patient) == ("n", 60, True)
@@ -246,7 +246,7 @@ def test_another_tenants_client_waits_in_its_own_tenant(auth_server: AuthServer)
     request_id = app.begin()
     stranger = sign_in(auth_server)
 
-    waiting = in_process(auth_server, lambda server: server.pending(request_id, SOURCE))
+    waiting = in_process(auth_server, lambda server: server.pending(request_id, AT_BROWSER))
 
     assert request_id.startswith("bhr_request_other_")
     assert waiting.needs_sign_in(stranger, auth_server.clock())

@@ -91,7 +91,7 @@ def test_nothing_left_of_the_scope_is_invalid_scope(auth_server: AuthServer, ec_
     [
         pytest.param({"grant_type": None}, "invalid_request", id="grant_type-missing"),
         pytest.param({"grant_type": "password"}, "unsupported_grant_type", id="grant_type-password"),
-        pytest.param({"grant_type": "authorization_code"}, "unsupported_grant_type", id="grant_type-code"),
+        pytest.param({"grant_type": "authorization_code"}, "unauthorized_client", id="grant_type-code"),
         pytest.param({"grant_type": '"\\'}, "unsupported_grant_type", id="grant_type-with-quote-and-backslash"),
         pytest.param({"grant_type": "client_credentials\x00"}, "invalid_request", id="NUL-in-grant_type"),
         pytest.param({"scope": "system/*.rs\x00"}, "invalid_request", id="NUL-in-scope"),

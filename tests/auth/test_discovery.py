@@ -20,10 +20,14 @@ def test_the_configuration_is_json_whatever_is_accepted(auth_server: AuthServer,
 def test_it_names_the_required_members_by_absolute_urls(auth_server: AuthServer) -> None:
     document = auth_server.http.get(PATH).json()
 
+    base = auth_server.base_url
+    assert document["issuer"] == base
     assert document["token_endpoint"] == auth_server.token_url
-    assert document["introspection_endpoint"] == f"{auth_server.base_url}/oauth/introspect"
-    assert document["revocation_endpoint"] == f"{auth_server.base_url}/oauth/revoke"
-    assert document["grant_types_supported"] == ["client_credentials"]
+    assert document["authorization_endpoint"] == f"{base}/oauth/authorize"
+    assert document["introspection_endpoint"] == f"{base}/oauth/introspect"
+    assert document["revocation_endpoint"] == f"{base}/oauth/revoke"
+    assert document["jwks_uri"] == f"{base}/oauth/jwks"
+    assert document["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
     assert document["code_challenge_methods_supported"] == ["S256"]
     assert document["token_endpoint_auth_signing_alg_values_supported"] == ["RS384", "ES384"]
 
@@ -31,24 +35,36 @@ def test_it_names_the_required_members_by_absolute_urls(auth_server: AuthServer)
 def test_it_claims_what_exists_only(auth_server: AuthServer) -> None:
     document = auth_server.http.get(PATH).json()
 
-    assert document["capabilities"] == [
-        "client-confidential-asymmetric",
-        "client-confidential-symmetric",
-        "permission-v1",
-        "permission-v2",
-    ]
-    assert document.keys().isdisjoint({"authorization_endpoint", "jwks_uri", "issuer", "registration_endpoint"})
+    assert set(document["capabilities"]) == {
+        *("launch-ehr", "launch-standalone", "authorize-post"),
+        *("client-public", "client-confidential-asymmetric", "client-confidential-symmetric"),
+        *("sso-openid-connect", "context-ehr-patient", "context-ehr-encounter", "context-standalone-patient"),
+        *("permission-offline", "permission-online", "permission-patient", "permission-user"),
+        *("permission-v1", "permission-v2"),
+    }
+    assert "registration_endpoint" not in document
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"])
+def test_the_provider_describes_itself_under_its_issuer(auth_server: AuthServer, path: str) -> None:
+    answer = auth_server.http.get(path, headers={"Origin": "https://app.example"})
+
+    document = answer.json()
+    assert (answer.status_code, answer.headers["Access-Control-Allow-Origin"]) == (200, "*")
+    assert document["issuer"] == auth_server.base_url
+    assert document["id_token_signing_alg_values_supported"] == ["RS256"]
+    assert document["response_types_supported"] == ["code"]
+    assert document["subject_types_supported"] == ["public"]
+    assert document["authorization_response_iss_parameter_supported"] is True
+    assert document["request_uri_parameter_supported"] is False
 
 
 def test_every_advertised_endpoint_answers(auth_server: AuthServer) -> None:
-    document = auth_server.http.get(PATH).json()
-    endpoints = [url for name, url in document.items() if name.endswith("_endpoint")]
+    documents = [auth_server.http.get(path).json() for path in (PATH, "/.well-known/openid-configuration")]
+    endpoints = {url for document in documents for name, url in document.items() if name.endswith("_endpoint")}
 
-    assert len(endpoints) == 3
-    assert {auth_server.http.post(url, data={}).json()["error"] for url in endpoints} <= {
-        "invalid_request",
-        "invalid_client",
-    }
+    assert len(endpoints) == 5
+    assert {auth_server.http.post(url, data={}).status_code for url in endpoints} <= {400, 401}
 
 
 def test_a_browser_may_ask_first(auth_server: AuthServer) -> None:
@@ -61,4 +77,6 @@ def test_a_browser_may_ask_first(auth_server: AuthServer) -> None:
 @pytest.mark.parametrize("url", ["http://records.example", "http://10.0.0.1:8000", "records.example"])
 def test_tokens_are_not_offered_over_plain_http(url: str) -> None:
     with pytest.raises(ValueError, match="https"):
-        AuthorizationServer(public_url=url, sessions=NotImplemented, audit=note_event, clock=MovableClock())
+        AuthorizationServer(
+            public_url=url, sessions=NotImplemented, audit=note_event, clock=MovableClock(), signing_keys=NotImplemented
+        )

@@ -13,7 +13,7 @@ from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.request_form import EndpointRequest
 from bhr_api.auth.server_transaction import OAuthResponse
 from bhr_api.store.database import engine_for
-from tests.fixtures.auth import AuthServer, KeyedClient, note_event
+from tests.fixtures.auth import AuthServer, KeyedClient, note_event, signing_keys_beside
 
 
 class AuditUnavailableError(Exception):
@@ -34,6 +34,7 @@ def answer(server: AuthServer, form: dict[str, str], audit: Callable[..., object
             sessions=async_sessionmaker(engine, expire_on_commit=False),
             audit=audit,  # type: ignore[arg-type]
             clock=server.clock,
+            signing_keys=signing_keys_beside(server.dsn, server.clock),
         )
         try:
             return await authorization_server.answer("token", request)

@@ -112,3 +112,18 @@ def test_registration_is_audited_without_the_secret(bhr_api: CommandLine, databa
     assert [row["interaction"] for row in rows] == ["client-add"]
     assert client["client_id"] in rows[0]["query"]
     assert client["client_secret"] not in rows[0]["query"]
+
+
+def test_a_public_app_has_no_credentials(bhr_api: CommandLine, tenant: str) -> None:
+    client = add(bhr_api, tenant, "--public", "--redirect-uri", "https://app.example/return", scope="patient/*.rs")
+
+    assert client["authentication"] == "none"
+    assert "client_secret" not in client
+    assert "no credentials" in bhr_api.refusal("clients", "rotate", client["client_id"])
+
+
+def test_a_public_app_is_known_by_its_redirect_uris(bhr_api: CommandLine, tenant: str) -> None:
+    arguments = ("clients", "add", "--tenant", tenant, "--name", "An app", "--scope", "patient/*.rs", "--public")
+
+    assert "redirect URI" in bhr_api.refusal(*arguments)
+    assert "exactly one" in bhr_api.refusal(*arguments, "--secret", "--redirect-uri", "https://app.example/return")

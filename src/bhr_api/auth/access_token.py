@@ -62,9 +62,13 @@ def issue_token(
     lifetime: timedelta,
     patient: str | None = None,
     fhir_user: str | None = None,
+    grant_id: str | None = None,
     username: str | None = None,
 ) -> IssuedToken:
-    """A fresh token, to be stored by the caller. With a `username` it allows no more than the roles of that account."""
+    """A fresh token, to be stored by the caller.
+
+    With a `username` it allows no more than the roles of that account; `grant_id` is what a person granted.
+    """
     text = mint("at", tenant_name)
     row = OAuthAccessToken(
         tenant=tenant,
@@ -76,5 +80,6 @@ def issue_token(
         username=username,
         issued_at=now,
         expires_at=now + lifetime,
+        grant_id=grant_id,
     )
     return IssuedToken(text.text, row)

@@ -1,7 +1,9 @@
 """The scope of an app that people sign in to (SMART App Launch 2.2, scopes-and-launch-context.html)."""
 
-from bhr_api.access import ScopeContext
-from bhr_api.auth.scopes import LAUNCH_SCOPES, narrow_scope
+from collections.abc import Collection
+
+from bhr_api.access import Role, ScopeContext
+from bhr_api.auth.scopes import LAUNCH_SCOPES, grantable_scope, narrow_scope
 
 # Resource scopes of an app act for a person; `system/` ones act for nobody and are left to backend services.
 _CONTEXTS: tuple[ScopeContext, ...] = ("patient", "user")
@@ -18,6 +20,14 @@ def app_scope(requested: str, registered: str) -> str:
             continue
         for context in _CONTEXTS:
             granted.update(dict.fromkeys(narrow_scope(part, registered, context).split()))
+    return " ".join(granted)
+
+
+def within_roles(scope: str, roles: Collection[Role]) -> str:
+    """The part of `scope` that somebody with these roles may grant, in the same order; launch scopes stay."""
+    granted: dict[str, None] = {}
+    for part in scope.split():
+        granted.update(dict.fromkeys([part] if part in LAUNCH_SCOPES else grantable_scope(part, roles).split()))
     return " ".join(granted)
 
 

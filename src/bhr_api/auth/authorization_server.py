@@ -5,7 +5,7 @@ One database transaction for each request: what was decided, what it used up and
 
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from authlib.common.security import is_secure_transport
 from authlib.oauth2.rfc6749 import InvalidClientError
@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from bhr_api.auth import authorizing
 from bhr_api.auth.audit import AuthorizationAudit, AuthorizationEvent, RequestSource
+from bhr_api.auth.authorization_code import AppCodeGrant
 from bhr_api.auth.authorization_request import AuthorizationPageError
 from bhr_api.auth.authorizing import Authorizing
 from bhr_api.auth.client_authentication import register_methods
@@ -22,8 +23,10 @@ from bhr_api.auth.failed_authentications import FailedAuthentications
 from bhr_api.auth.introspection import OwnTokenIntrospection
 from bhr_api.auth.jwks import usable_keys
 from bhr_api.auth.jwks_url import PublishedKeySets
+from bhr_api.auth.launch import mint_launch
 from bhr_api.auth.lifetimes import Lifetimes
 from bhr_api.auth.pending_authorization import PendingAuthorization
+from bhr_api.auth.refresh_grant import AppRefreshGrant
 from bhr_api.auth.request_form import EndpointRequest, ParsedRequest, read_request
 from bhr_api.auth.revocation import OwnTokenRevocation
 from bhr_api.auth.server_transaction import (
@@ -34,6 +37,8 @@ from bhr_api.auth.server_transaction import (
     ServerTransaction,
 )
 from bhr_api.auth.signed_in import SignedIn
+from bhr_api.auth.signing_keys import SigningKeys
+from bhr_api.auth.userinfo import userinfo
 from bhr_api.store import grant_statements, oauth
 
 Endpoint = Literal["token", "introspection", "revocation"]
@@ -55,6 +60,7 @@ class AuthorizationServer:
         sessions: Callable[[], AsyncSession],
         audit: AuthorizationAudit,
         clock: Callable[[], datetime],
+        signing_keys: SigningKeys,
         lifetimes: Lifetimes | None = None,
     ) -> None:
         if not is_secure_transport(public_url):
@@ -62,7 +68,7 @@ class AuthorizationServer:
         self._issuer = public_url.rstrip("/")
         self._token_url = f"{self._issuer}/oauth/token"
         self._base_url = f"{self._issuer}/fhir"
-        self._lifetimes = lifetimes or Lifetimes()
+        self._lifetimes, self._signing_keys = lifetimes or Lifetimes(), signing_keys
         self._sessions, self._audit, self._clock = sessions, audit, clock
         self._key_sets = PublishedKeySets(clock, usable_keys)
         self._failures = FailedAuthentications(clock)
@@ -151,13 +157,31 @@ class AuthorizationServer:
 
     async def _decide(self, endpoint: Endpoint, request: EndpointRequest, parsed: ParsedRequest) -> OAuthResponse:
         try:
-            return await self._transact(endpoint, request, parsed, may_fetch_keys=True)
+            return await self._transact(request, lambda server: _respond(server, endpoint, parsed))
         except KeySetDueError as due:
             await self._key_sets.refresh(due.url, due.kid)
-            return await self._transact(endpoint, request, parsed, may_fetch_keys=False)
+            return await self._transact(
+                request, lambda server: _respond(server, endpoint, parsed), may_fetch_keys=False
+            )
+
+    async def launch(self, request: EndpointRequest) -> OAuthResponse:
+        """The launch value that a host EHR asks for."""
+        return await self._transact(request, lambda server: mint_launch(server, request.bearer, request.body))
+
+    async def userinfo(self, request: EndpointRequest) -> OAuthResponse:
+        """The claims about the holder of a token."""
+        return await self._transact(request, lambda server: userinfo(server, request.bearer))
+
+    def published_keys(self) -> dict[str, Any]:
+        """The key set by which clients verify id_tokens."""
+        return self._signing_keys.published()
 
     async def _transact(
-        self, endpoint: Endpoint, request: EndpointRequest, parsed: ParsedRequest, *, may_fetch_keys: bool
+        self,
+        request: EndpointRequest,
+        respond: Callable[[ServerTransaction], OAuthResponse],
+        *,
+        may_fetch_keys: bool = True,
     ) -> OAuthResponse:
         async with self._sessions() as session, session.begin():
 
@@ -167,11 +191,14 @@ class AuthorizationServer:
                     now=self._clock(),
                     token_url=self._token_url,
                     issuer=self._issuer,
+                    base_url=self._base_url,
+                    lifetimes=self._lifetimes,
+                    signing_keys=self._signing_keys,
                     request=request,
                     key_sets=self._key_sets,
                     may_fetch_keys=may_fetch_keys,
                 )
-                return _respond(ServerTransaction(circumstances), endpoint, parsed), circumstances.events
+                return respond(ServerTransaction(circumstances)), circumstances.events
 
             response, events = await session.run_sync(decide)
             for event in events:
@@ -202,7 +229,8 @@ def _respond(server: ServerTransaction, endpoint: Endpoint, parsed: ParsedReques
     register_methods(server)
     response: OAuthResponse
     if endpoint == "token":
-        server.register_grant(BackendServiceGrant)
+        for grant in (AppCodeGrant, AppRefreshGrant, BackendServiceGrant):
+            server.register_grant(grant)
         response = server.create_token_response(request)
     else:
         server.register_endpoint(OwnTokenIntrospection if endpoint == "introspection" else OwnTokenRevocation)

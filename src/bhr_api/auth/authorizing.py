@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bhr_api.auth.app_scope import app_scope, without_patient
+from bhr_api.auth.app_scope import app_scope, within_roles, without_patient
 from bhr_api.auth.audit import Action, AuthorizationEvent, RequestSource
 from bhr_api.auth.authorization_request import (
     AuthorizationError,
@@ -25,6 +25,7 @@ from bhr_api.auth.authorization_request import (
 from bhr_api.auth.launch_context import stored_context
 from bhr_api.auth.lifetimes import AUTHORIZATION_REQUEST, CODE, Lifetimes
 from bhr_api.auth.pending_authorization import PendingAuthorization
+from bhr_api.auth.roles import effective_roles
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.opaque_strings import OpaqueString, mint, parse_opaque
 from bhr_api.store import grant_statements as statements
@@ -228,7 +229,7 @@ async def decide(
     if waiting.needs_patient:
         raise AuthorizationPageError("invalid_request", "Choose whom it is about first.")
     request = waiting.request
-    scope = _granted_scope(request, waiting.patient, scopes)
+    scope = await _granted_scope(work, waiting, session, scopes)
     if not scope.split():
         return await _refused(work, row, "invalid_scope", "Nothing of what the app asks for may be granted.")
     if request.launch_hash is not None and not await _use_launch(work, request.tenant, request.launch_hash):
@@ -255,9 +256,16 @@ async def _require_user(work: Authorizing, waiting: PendingAuthorization, sessio
         raise again
 
 
-def _granted_scope(request: AuthorizationRequest, patient: str | None, scopes: Collection[str] | None) -> str:
-    scope = request.scope if scopes is None else app_scope(" ".join(scopes), request.scope)
-    return scope if patient or request.context.patient else without_patient(scope)
+async def _granted_scope(
+    work: Authorizing, waiting: PendingAuthorization, session: SignedIn, scopes: Collection[str] | None
+) -> str:
+    """What was asked for, is registered, was left ticked, and lies within the user's roles as they are now."""
+    request = waiting.request
+    ticked = request.scope if scopes is None else app_scope(" ".join(scopes), request.scope)
+    changed = await work.session.execute(statements.changed_roles(session.tenant, session.roles))
+    roles = effective_roles(session.roles, [(row.name, row.scope, row.relation) for row in changed.scalars()])
+    scope = within_roles(ticked, roles)
+    return scope if waiting.patient or request.context.patient else without_patient(scope)
 
 
 async def _use_launch(work: Authorizing, tenant: int, launch_hash: str) -> bool:

@@ -37,5 +37,12 @@ class Client(ClientMixin):  # type: ignore[misc]
         return self.row.secret_hash is not None and hmac.compare_digest(self.row.secret_hash, digest_of(client_secret))
 
     def check_grant_type(self, grant_type: str) -> bool:
-        """Every confidential client may act for itself, within its system scopes."""
-        return grant_type == "client_credentials"
+        """A confidential client may act for itself; a client with redirect URIs may act for people."""
+        if grant_type == "client_credentials":
+            return not self.row.is_public
+        return grant_type in ("authorization_code", "refresh_token") and bool(self.row.redirect_uris)
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the client is an EHR that launches apps: registered for `launch`, and no app that is launched itself."""
+        return not self.row.is_public and not self.row.redirect_uris and "launch" in self.row.scope.split()

@@ -14,14 +14,16 @@ from bhr_api.auth.client_assertion import (
     verify_signature,
 )
 from bhr_api.auth.jwks import VerificationKey, usable_keys
-from bhr_api.auth.request_form import BasicCredentials, BearerCredentials, PostedCredentials
+from bhr_api.auth.request_form import BasicCredentials, BearerCredentials, NoCredentials, PostedCredentials
 from bhr_api.auth.server_transaction import FormRequest, KeySetDueError, ServerTransaction
-from bhr_api.auth.stored_tokens import find_token
+from bhr_api.auth.stored_tokens import find_token, is_alive
 from bhr_api.opaque_strings import digest_of
 from bhr_api.store import oauth
 
 METHODS = ["private_key_jwt", "client_secret_basic", "client_secret_post"]
 INTROSPECTION_METHODS = ["bearer", *METHODS]
+# RFC 6749 §2.1: an app that can keep no secret says who it is and proves nothing; PKCE binds what it gets.
+APP_METHODS = [*METHODS, "none"]
 QueryClient = Callable[[str], Client | None]
 
 
@@ -96,6 +98,18 @@ def _by_secret(query_client: QueryClient, credentials: BasicCredentials | Posted
     return client
 
 
+def public_client(query_client: QueryClient, request: FormRequest) -> Client | None:
+    """RFC 6749 §3.2.1: a public client sends its client_id. Who registered credentials must use them."""
+    if not isinstance(request.credentials, NoCredentials):
+        return None
+    client = query_client(request.credentials.client_id)
+    if client is None:
+        raise InvalidClientError("No such client, or a disabled one.")
+    if not client.row.is_public:
+        raise InvalidClientError("The client has credentials and did not use them.")
+    return client
+
+
 class OwnBearerToken:
     """RFC 7662 §2.1: at the introspection endpoint a live token speaks for the client that it was issued to."""
 
@@ -106,13 +120,14 @@ class OwnBearerToken:
         if not isinstance(request.credentials, BearerCredentials):
             return None
         token = find_token(self._server, request.credentials.token)
-        if token is None or token.is_expired() or token.is_revoked():
+        if token is None or not is_alive(self._server, token):
             raise InvalidClientError("The bearer token is not valid.", status_code=401)
         return query_client(token.row.client_id)
 
 
 def register_methods(server: ServerTransaction) -> None:
     """Put these methods in place of Authlib's own of the same names."""
+    server.register_client_auth_method("none", public_client)
     server.register_client_auth_method("bearer", OwnBearerToken(server))
     server.register_client_auth_method("private_key_jwt", SmartClientAssertion(server))
     server.register_client_auth_method("client_secret_basic", client_secret_basic)

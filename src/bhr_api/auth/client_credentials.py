@@ -7,6 +7,7 @@ from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 
 from bhr_api.auth.access_token import BACKEND_LIFETIME, IssuedToken, issue_token
 from bhr_api.auth.client_authentication import METHODS
+from bhr_api.auth.launch import LAUNCH
 from bhr_api.auth.scopes import narrow_scope
 from bhr_api.auth.server_transaction import ServerTransaction
 from bhr_api.opaque_strings import parse_opaque
@@ -24,9 +25,13 @@ class BackendServiceGrant(ClientCredentialsGrant):  # type: ignore[misc]
     def validate_requested_scope(self) -> None:
         """Narrow the scope. Raises `InvalidScopeError` when nothing that can be enforced is left.
 
-        Only `system/` scopes: `patient/` and `user/` ones have neither patient nor user here.
+        Only `system/` scopes, and `launch` of a host: `patient/` and `user/` ones have neither patient nor user here.
         """
-        self._scope = narrow_scope(self.request.payload.scope or "", self._client_row.scope, "system")
+        asked = self.request.payload.scope or ""
+        self._scope = narrow_scope(asked, self._client_row.scope, "system")
+        # Of the launch scopes, only what lets a host EHR mint launch values (launch.py).
+        if self.request.client.is_host and LAUNCH in asked.split():
+            self._scope = f"{self._scope} {LAUNCH}".strip()
         if not self._scope:
             raise InvalidScopeError(
                 "Ask for system scopes within the registration of the client, such as system/Observation.rs."

@@ -24,13 +24,19 @@ _CONTENT_TYPE = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True, slots=True)
 class EndpointRequest:
-    """A POST to the token, introspection or revocation endpoint, as HTTP delivered it."""
+    """A request to one of the endpoints for programs, as HTTP delivered it."""
 
     content_type: str
     body: bytes
     authorization: str | None
     source_address: str
     request_id: str
+
+    @property
+    def bearer(self) -> str | None:
+        """The access token in the Authorization header (RFC 6750 §2.1)."""
+        scheme, _, value = (self.authorization or "").partition(" ")
+        return value.strip() if scheme.lower() == "bearer" else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,9 @@ from bhr_api.auth.audit import AuthorizationEvent
 from bhr_api.auth.client import Client
 from bhr_api.auth.jwks import VerificationKey
 from bhr_api.auth.jwks_url import PublishedKeySets
+from bhr_api.auth.lifetimes import Lifetimes
 from bhr_api.auth.request_form import Credentials, EndpointRequest
+from bhr_api.auth.signing_keys import SigningKeys
 from bhr_api.opaque_strings import parse_opaque
 from bhr_api.store import oauth
 
@@ -38,7 +40,7 @@ class KeySetDueError(Exception):
 class OtherGrantTypeError(UnsupportedGrantTypeError):  # type: ignore[misc]
     """A grant type that is not offered. Authlib's own repeats the value, which may hold anything."""
 
-    description = "The grant_type offered here is client_credentials."
+    description = "The grant_types offered here are authorization_code, refresh_token and client_credentials."
 
     def get_error_description(self) -> str:
         """What would be right."""
@@ -78,6 +80,9 @@ class Circumstances:
     token_url: str
     issuer: str
     request: EndpointRequest
+    base_url: str
+    lifetimes: Lifetimes
+    signing_keys: SigningKeys
     key_sets: PublishedKeySets[VerificationKey]
     may_fetch_keys: bool
     events: list[AuthorizationEvent] = field(default_factory=list)
@@ -92,7 +97,9 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
         self.session = circumstances.session
         self.now = circumstances.now
         self.tenant: int | None = None
+        self.tenant_name = ""
         self.client: Client | None = None
+        self.user: str | None = None
 
     def query_client(self, client_id: str) -> Client | None:
         """The enabled client of that id; the tenant is read from the id itself."""
@@ -106,7 +113,10 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
 
     def _tenant_of(self, client_id: str) -> int | None:
         opaque = parse_opaque(client_id, "client")
-        return None if opaque is None else self.session.scalar(oauth.tenant_number(opaque.tenant_name))
+        if opaque is None:
+            return None
+        self.tenant_name = opaque.tenant_name
+        return self.session.scalar(oauth.tenant_number(opaque.tenant_name))
 
     def create_token_response(self, request: FormRequest) -> OAuthResponse:
         """The answer of the token endpoint. RFC 6749 §5.2: a missing parameter is an invalid request."""
@@ -140,6 +150,12 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
             error = anonymous_failure(with_challenge=self.circumstances.request.authorization is not None)
         return OAuthResponse(error.status_code, dict(error.get_body()), dict(error.get_headers()))
 
+    def refuse(self, status: int, error: str, description: str, challenge: str | None = None) -> OAuthResponse:
+        """Note a refusal of our own endpoints for the audit, and answer with it; `challenge` is as RFC 6750 §3 has it."""
+        self.note("refuse", error, description)
+        headers = {} if challenge is None else {"WWW-Authenticate": challenge}
+        return OAuthResponse(status, {"error": error, "error_description": description}, headers)
+
     def note(self, action: Any, outcome: str, detail: str) -> None:
         """Add an event for the audit."""
         request = self.circumstances.request
@@ -152,6 +168,7 @@ class ServerTransaction(AuthorizationServer):  # type: ignore[misc]
                 detail=detail,
                 source_address=request.source_address,
                 request_id=request.request_id,
+                user=self.user,
             )
         )
 

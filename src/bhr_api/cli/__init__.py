@@ -11,6 +11,7 @@ from bhr_api.cli import (
     clients,
     documents,
     erase,
+    keys,
     maintenance,
     packages,
     records,
@@ -36,6 +37,7 @@ for group in (serving, maintenance, tokens, records, erase, audit, documents):
 app.add_typer(tenants.app, name="tenants")
 app.add_typer(clients.app, name="clients")
 app.add_typer(users.app, name="users")
+app.add_typer(keys.app, name="keys")
 app.add_typer(packages.app, name="packages")
 app.add_typer(roles.app, name="roles")
 

@@ -45,6 +45,9 @@ def add(
     secret: Annotated[
         bool, typer.Option("--secret", help="Give it a secret instead of keys; it is shown once.")
     ] = False,
+    public: Annotated[
+        bool, typer.Option("--public", help="An app in a browser or on a phone, which can keep no secret.")
+    ] = False,
     redirect_uri: Annotated[list[str] | None, typer.Option(metavar="URI", help="Where sign-in may return to.")] = None,
     origin: Annotated[list[str] | None, typer.Option(metavar="ORIGIN", help="The web origin of its pages.")] = None,
     tenant: TenantName = tenants.DEFAULT,
@@ -64,6 +67,7 @@ def add(
             jwks=key_set,
             jwks_url=jwks_url,
             secret=secret,
+            public=public,
             redirect_uris=redirect_uri or (),
             origins=origin or (),
             resource_types=RESOURCE_TYPE_NUMBERS.keys(),

@@ -7,10 +7,12 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import typer
 
 from bhr_api import worker
+from bhr_api.auth.signing_keys import SigningKeys
 from bhr_api.cli.databases import prepare
 from bhr_api.cli.failures import CommandError
 from bhr_api.cli.postgresql_watch import kept_running
@@ -33,6 +35,8 @@ def run_server(settings: Settings, preparation: Preparation) -> None:
     try:
         with _database(settings) as dsn:
             asyncio.run(prepare(dsn))
+            # Asked for its refusal, in one line, before any worker would start and fail.
+            SigningKeys(settings.signing_keys_file, lambda: datetime.now(UTC)).all()
             greeting = preparation(settings, dsn)
             with _announced(settings, greeting):
                 worker.run(settings, dsn)

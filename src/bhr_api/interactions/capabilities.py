@@ -82,7 +82,7 @@ def capability_statement(
 
 def _security(issuer: str) -> dict[str, Any]:
     """SMART App Launch 2.2; older clients find the endpoints only in the extension."""
-    endpoints = {"token": "token", "revoke": "revoke", "introspect": "introspect"}
+    endpoints = {"authorize": "authorize", "token": "token", "revoke": "revoke", "introspect": "introspect"}
     return {
         "extension": [
             {

@@ -4,12 +4,14 @@ OpenAPI Specification 3.1.1; docs/openapi.md tells what the schemas hold and wha
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from bhr_api.auth.audit import AuthorizationEvent
 from bhr_api.auth.authorization_server import AuthorizationServer
+from bhr_api.auth.signing_keys import SigningKeys
 from bhr_api.openapi.answers import (
     bundle_schemas,
     example_components,
@@ -33,14 +35,15 @@ _DESCRIPTION = """\
 Behavioral-health records over FHIR R4 (4.0.1) and SMART on FHIR: care plans, goals, observations, screening scores,
 notes, incidents and consents.
 
-Get an access token at `/oauth/token` (client credentials) and send it as `Authorization: Bearer <token>`. Every refusal
-under `/fhir` is an `OperationOutcome` that says what was wrong, where, and what would be right.
+Get an access token at `/oauth/token`, by client credentials or by the code of a person who signed in at
+`/oauth/authorize`, and send it as `Authorization: Bearer <token>`. Every refusal under `/fhir` is an
+`OperationOutcome` that says what was wrong, where, and what would be right.
 
 Each resource type of behavioral health has a section with its schema and search parameters; all other R4 types are
 served by the same interactions, under *Any resource type*. `HEAD` goes wherever `GET` goes."""
 
 _TAGS = [
-    {"name": "OAuth 2", "description": "Access tokens: SMART Backend Services."},
+    {"name": "OAuth 2", "description": "Access tokens: SMART Backend Services and SMART App Launch."},
     {"name": "Discovery", "description": "Where the OAuth endpoints are."},
     {"name": TAG, "description": "What is not about one resource type."},
 ]
@@ -99,11 +102,27 @@ def _security_schemes(issuer: str) -> dict[str, Any]:
         "system/*.cruds": "Do everything.",
     }
     flow = {"tokenUrl": f"{issuer}/oauth/token", "scopes": scopes}
+    of_people = {
+        "authorizationUrl": f"{issuer}/oauth/authorize",
+        "tokenUrl": f"{issuer}/oauth/token",
+        "refreshUrl": f"{issuer}/oauth/token",
+        "scopes": {
+            "openid": "Who signed in.",
+            "fhirUser": "Who signed in, as a resource.",
+            "launch": "Where the host EHR starts the app.",
+            "launch/patient": "One patient, whom the user chooses.",
+            "patient/*.rs": "Read and search that patient's record.",
+            "user/*.rs": "Read and search what the user may.",
+            "offline_access": "A refresh token that outlives the browser session.",
+            "online_access": "A refresh token for the browser session.",
+        },
+    }
     return {
         "oauth2": {
             "type": "oauth2",
-            "description": "SMART Backend Services; scopes are `system/Type.cruds`, as few types and letters as need be.",
-            "flows": {"clientCredentials": flow},
+            "description": "SMART Backend Services and SMART App Launch (with PKCE, S256); scopes are"
+            " `system/Type.cruds` and the like, as few types and letters as need be.",
+            "flows": {"clientCredentials": flow, "authorizationCode": of_people},
         },
         "bearer": {
             "type": "http",
@@ -116,7 +135,13 @@ def _security_schemes(issuer: str) -> dict[str, Any]:
 def _rest_document(issuer: str) -> Document:
     """What FastAPI says of its routes, which are open to everybody or authenticate clients themselves."""
     # Nothing is served here: the routes are only read.
-    server = AuthorizationServer(public_url=issuer, sessions=async_sessionmaker(), audit=_no_audit, clock=_no_time)
+    server = AuthorizationServer(
+        public_url=issuer,
+        sessions=async_sessionmaker(),
+        audit=_no_audit,
+        clock=_no_time,
+        signing_keys=SigningKeys(Path(), _no_time),
+    )
     rest = rest_application(server, issuer, 0, _never, lambda: False).openapi()
     for item in rest["paths"].values():
         for operation in item.values():

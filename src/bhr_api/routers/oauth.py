@@ -1,8 +1,12 @@
-"""The OAuth endpoints over HTTP: token, introspect, revoke (RFC 6749 §3.2, RFC 7662 §2, RFC 7009 §2)."""
+"""The endpoints for programs over HTTP: token, introspect, revoke, launch, userinfo, jwks.
+
+RFC 6749 §3.2, RFC 7662 §2, RFC 7009 §2; OpenID Connect Core §5.3.
+"""
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -21,13 +25,14 @@ log = structlog.get_logger(__name__)
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # What is left of a body that is not wanted is not read.
+_PUBLIC = {"Cache-Control": "public, max-age=300"}
 _CLOSE = {"Connection": "close"}
 
 
 def oauth_router(
     server: AuthorizationServer, request_id: Callable[[Request], str], arrival_seconds: float
 ) -> APIRouter:
-    """The three endpoints, where a body has `arrival_seconds` to come.
+    """The endpoints, where a body has `arrival_seconds` to come.
 
     `request_id` tells the id under which a request is logged and audited.
     """
@@ -35,7 +40,9 @@ def oauth_router(
 
     def add(path: str, endpoint: Endpoint, summary: str, fields: dict[str, Any], required: list[str]) -> None:
         async def answer(request: Request) -> Response:
-            return await _answer(server, endpoint, request, request_id(request), arrival_seconds)
+            return await _answer(
+                partial(server.answer, endpoint), endpoint, request, request_id(request), arrival_seconds
+            )
 
         router.add_api_route(
             path,
@@ -47,14 +54,46 @@ def oauth_router(
             responses={400: {"description": "An error of RFC 6749 §5.2"}, 429: {"description": "Too many failures"}},
         )
 
-    add("/token", "token", "Get an access token", _TOKEN_FIELDS, ["grant_type", "scope"])
+    add("/token", "token", "Get an access token", _TOKEN_FIELDS, ["grant_type"])
     add("/introspect", "introspection", "Ask about a token of one's own", _PRESENTED_TOKEN, ["token"])
     add("/revoke", "revocation", "Revoke a token of one's own", _PRESENTED_TOKEN, ["token"])
+
+    @router.post(
+        "/launch",
+        status_code=201,
+        summary="Mint a launch value for an app",
+        operation_id="oauth_launch",
+        openapi_extra=_json_body(_LAUNCH_FIELDS),
+    )
+    async def launch(request: Request) -> Response:
+        return await _answer(server.launch, "launch", request, request_id(request), arrival_seconds)
+
+    async def userinfo(request: Request) -> Response:
+        return await _answer(server.userinfo, "userinfo", request, request_id(request), arrival_seconds)
+
+    # OpenID Connect Core §5.3.1: by GET and by POST.
+    for method in ("GET", "POST"):
+        router.add_api_route(
+            "/userinfo",
+            userinfo,
+            methods=[method],
+            summary="Who holds the token",
+            operation_id="oauth_userinfo" if method == "GET" else "oauth_userinfo_post",
+        )
+
+    @router.get("/jwks", summary="The keys that sign id_tokens", operation_id="oauth_jwks")
+    async def jwks() -> Response:
+        return Response(json.dumps(server.published_keys()), headers=_PUBLIC, media_type="application/json")
+
     return router
 
 
 async def _answer(
-    server: AuthorizationServer, endpoint: Endpoint, request: Request, request_id: str, arrival_seconds: float
+    answer: Callable[[EndpointRequest], Awaitable[OAuthResponse]],
+    endpoint: str,
+    request: Request,
+    request_id: str,
+    arrival_seconds: float,
 ) -> Response:
     try:
         async with asyncio.timeout(arrival_seconds):
@@ -78,7 +117,7 @@ async def _answer(
         request_id=request_id,
     )
     try:
-        return _response(await server.answer(endpoint, sent))
+        return _response(await answer(sent))
     except (OverloadedError, OperationalError, InterfaceError, PoolTimeoutError, OSError):
         return _refusal(503, "temporarily_unavailable", "Try again shortly.", {"Retry-After": "2"})
 
@@ -103,8 +142,25 @@ def _refusal(status: int, error: str, description: str, headers: dict[str, str] 
 
 _TEXT = {"type": "string"}
 _TOKEN_FIELDS = {
-    "grant_type": {"type": "string", "enum": ["client_credentials"]},
+    "grant_type": {"type": "string", "enum": ["authorization_code", "refresh_token", "client_credentials"]},
     "scope": {"type": "string", "examples": ["system/Observation.rs system/Patient.rs"]},
+    "code": {
+        "type": "string",
+        "description": "What came back from the authorization endpoint; good once, for 60 seconds.",
+    },
+    "redirect_uri": {"type": "string", "description": "The same as in the authorization request."},
+    "code_verifier": {"type": "string", "description": "The text whose SHA-256 was the code_challenge."},
+    "refresh_token": {"type": "string", "description": "Good once; the answer holds the next one."},
+}
+_LAUNCH_FIELDS: dict[str, Any] = {
+    "patient": {"type": "string", "description": "The id of the patient."},
+    "encounter": {"type": "string", "description": "The id of the encounter."},
+    "fhirContext": {"type": "array", "items": {"type": "object"}},
+    "need_patient_banner": {"type": "boolean"},
+    "intent": _TEXT,
+    "tenant": _TEXT,
+    "client_id": {"type": "string", "description": "The only app that may take the launch up."},
+    "fhir_user": {"type": "string", "description": "The only person who may, such as Practitioner/1."},
 }
 _PRESENTED_TOKEN = {"token": _TEXT, "token_type_hint": _TEXT}
 _CLIENT_FIELDS = {
@@ -118,3 +174,8 @@ _CLIENT_FIELDS = {
 def _form(properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     schema = {"type": "object", "properties": properties, "required": required}
     return {"requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": schema}}}}
+
+
+def _json_body(properties: dict[str, Any]) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}

@@ -17,14 +17,14 @@ from bhr_api.store.grants import (
     RememberedConsent,
 )
 from bhr_api.store.oauth import OAuthAccessToken, OAuthClient
-from bhr_api.store.people import Account, BrowserSession
+from bhr_api.store.people import Account, BrowserSession, RoleRow
 
 
 def _table(model: type[SQLModel]) -> Table:
     return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
-_accounts, _sessions = _table(Account), _table(BrowserSession)
+_accounts, _sessions, _roles = _table(Account), _table(BrowserSession), _table(RoleRow)
 _clients, _access = _table(OAuthClient), _table(OAuthAccessToken)
 _authorizations, _grants = _table(OAuthAuthorization), _table(OAuthGrant)
 _codes, _refresh, _launches = _table(OAuthCode), _table(OAuthRefreshToken), _table(OAuthLaunch)
@@ -112,6 +112,11 @@ def live_session(tenant: int, session_hash: bytes, now: datetime) -> Select[Brow
     )
 
 
+def changed_roles(tenant: int, names: Sequence[str]) -> Select[RoleRow]:
+    """The roles of these names that the operator defined or changed."""
+    return select(RoleRow).where(_roles.c.tenant == tenant, _roles.c.name.in_(names))
+
+
 # Grants
 
 
@@ -161,20 +166,6 @@ def revoke_grant(tenant: int, grant_id: str, now: datetime) -> Update:
     return (
         update(_grants)
         .where(_grants.c.tenant == tenant, _grants.c.grant_id == grant_id, _grants.c.revoked_at.is_(None))
-        .values(revoked_at=now)
-    )
-
-
-def revoke_grants_to(tenant: int, client_id: str, username: str, now: datetime) -> Update:
-    """Revoke all that an account has granted to a client."""
-    return (
-        update(_grants)
-        .where(
-            _grants.c.tenant == tenant,
-            _grants.c.username == username,
-            _grants.c.client_id == client_id,
-            _grants.c.revoked_at.is_(None),
-        )
         .values(revoked_at=now)
     )
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from bhr_api.access import Letter
 from bhr_api.errors import ForbiddenError, InvalidParameterError, UnsupportedParameterError
 from bhr_api.fhir import bundles
 from bhr_api.fhir.dates import instant_text, interval_of
@@ -19,7 +20,9 @@ from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
 from bhr_api.search.cursor import Position
 from bhr_api.search.query import DEFAULT_COUNT, MAXIMUM_COUNT
-from bhr_api.store.history import HistoryFilter, Place, select
+from bhr_api.search.visibility import Visibility
+from bhr_api.store.history import HistoryFilter, Place, Seen, select, select_of_types
+from bhr_api.store.sql import Binder
 from bhr_api.store.versions import DELETE, METHODS
 
 
@@ -107,17 +110,24 @@ def _count(value: str) -> int:
 
 
 async def _rows(context: Context, request: Request, asked: _Asked, place: Place | None) -> Sequence[Any]:
-    letter = "r" if request.id else "s"
-    binder = context.visibility.binder()
-    if request.resource_type:
-        number = RESOURCE_TYPE_NUMBERS[request.resource_type]
-        visible = context.visibility.of_type(request.resource_type, letter, "r", binder)  # type: ignore[arg-type]
-    else:
-        number = None
-        visible = context.visibility.of_any_type("s", "r", binder)
-    wanted = HistoryFilter(number, request.id or None, asked.since, asked.at, place)
+    letter: Letter = "r" if request.id else "s"
+    visibility, binder, limit = context.visibility, context.visibility.binder(), asked.count + 1
     async with context.connection() as connection:
-        return await select(connection, wanted, visible, binder, asked.count + 1)
+        if not request.resource_type:
+            seen = _seen(visibility, binder)
+            return await select_of_types(
+                connection, HistoryFilter(None, asked.since, asked.at, place), seen, binder, limit
+            )
+        one_type = f"r.resource_type = {RESOURCE_TYPE_NUMBERS[request.resource_type]}"
+        visible = f"{visibility.of_type(request.resource_type, letter, 'r', binder)} AND {one_type}"
+        wanted = HistoryFilter(request.id or None, asked.since, asked.at, place)
+        return await select(connection, wanted, visible, binder, limit)
+
+
+def _seen(visibility: Visibility, binder: Binder) -> Seen:
+    found, own = visibility.types("s")
+    numbers = [RESOURCE_TYPE_NUMBERS[name] for name in found]
+    return Seen(numbers, *(visibility.of_types(types, "s", "r", binder) if types else None for types in (found, own)))
 
 
 def _entry(context: Context, row: Any) -> bytes:

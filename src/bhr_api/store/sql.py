@@ -29,6 +29,11 @@ class Binder:
         return place
 
 
+def hidden(condition: str) -> str:
+    """The same condition as one that no index answers: a filter that does not lure the planner (docs/storage.md)."""
+    return f"({condition}) IS TRUE"
+
+
 def all_of(conditions: list[str]) -> str:
     """The conjunction of SQL conditions; TRUE when there are none."""
     return " AND ".join(conditions) if conditions else "TRUE"

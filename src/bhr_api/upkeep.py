@@ -1,4 +1,4 @@
-"""What a worker does for itself in the background: the clock, the audit's partitions, the gauges of its pool."""
+"""What a worker does in the background: the clock, the audit's partitions, missing statistics, the gauges of its pool."""
 
 import asyncio
 
@@ -6,6 +6,7 @@ import asyncpg
 import structlog
 
 from bhr_api.errors import RefusalError
+from bhr_api.store import statistics
 from bhr_api.store.audit import ensure_partitions
 from bhr_api.store.database import Database
 from bhr_api.telemetry import observe_pool
@@ -17,7 +18,7 @@ MAINTAIN_EVERY = 12
 
 
 class Upkeep:
-    """Measures the pool every five seconds, and sees to clock and partitions every minute."""
+    """Measures the pool every five seconds, and sees to clock, partitions and statistics every minute."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -48,5 +49,8 @@ class Upkeep:
             async with self._database.acquire() as connection:
                 await self._database.set_clock(connection)
                 await ensure_partitions(connection, self._database.now())
+                analyzed = await statistics.refresh(connection)
+            if analyzed:
+                log.info("tables_analyzed", tables=analyzed)
         except (RefusalError, asyncpg.PostgresError) as error:
             log.warning("upkeep_delayed", reason=type(error).__name__)

@@ -18,7 +18,7 @@ from bhr_api.interactions import reindexing
 from bhr_api.interactions.context import Context
 from bhr_api.search.referring import GENERATION_WITH_REFERENCES
 from bhr_api.settings import Settings
-from bhr_api.store import audit, heavy_tokens, references, tenants
+from bhr_api.store import audit, heavy_tokens, references, statistics, tenants
 from bhr_api.store import backup as backups
 from bhr_api.store.condition import Finding, examine
 from bhr_api.store.database import Database
@@ -116,6 +116,7 @@ async def _reindex_tenant(context: Context, resource_types: Sequence[str], every
         await heavy_tokens.refresh(connection, context.tenant)
         if context.integrity == "strict":
             await references.note_indexed(connection, context.tenant, context.index_generation)
+        await statistics.refresh(connection)
     return done
 
 

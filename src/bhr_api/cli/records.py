@@ -20,7 +20,7 @@ from bhr_api.fhir import json_text
 from bhr_api.interactions.exporting import Export, snapshot
 from bhr_api.interactions.importing import Importer
 from bhr_api.settings import Settings
-from bhr_api.store import heavy_tokens, tenants
+from bhr_api.store import heavy_tokens, statistics, tenants
 from bhr_api.store.database import Database
 
 
@@ -124,6 +124,7 @@ async def _import(
         await context.audit.flush()
         async with database.acquire() as connection:
             await heavy_tokens.refresh(connection, tenant)
+            await statistics.refresh(connection)
         return importer.stored, importer.dangling
 
 

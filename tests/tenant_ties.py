@@ -17,6 +17,7 @@ _TOKEN = re.compile(r"[(){}]|(?:\\.|[^\s(){}\\])+")
 _INSERT, _UPDATE, _MERGE = "3", "2", "5"
 _RELATION, _SUBQUERY, _JOIN, _VALUES, _CTE, _GROUP = "0", "1", "2", "5", "6", "9"
 # JoinType of nodes.h; a full join's condition restricts neither side.
+_IS_TRUE = "0"
 _INNER_JOIN, _LEFT_JOIN, _RIGHT_JOIN = "0", "1", "3"
 
 _EQUALITIES = (
@@ -326,5 +327,8 @@ def _conjuncts(condition: Any) -> Iterator[Node]:
     if condition.name == "BOOLEXPR" and condition["boolop"] == "and":
         for part in condition["args"]:
             yield from _conjuncts(part)
+    elif condition.name == "BOOLEANTEST" and condition["booltesttype"] == _IS_TRUE:
+        # A condition that the program hides from the indexes is met where it is true.
+        yield from _conjuncts(condition["arg"])
     else:
         yield condition

@@ -123,7 +123,10 @@ READS = [
 
 # What is about a session or the deployment; none of it reads or writes a row. Whatever else begins in another way than a
 # query does is no statement that PostgreSQL can prepare, and so fails the test.
-UPKEEP = ("BEGIN", "COMMIT;", "ROLLBACK;", "SET ", "show ", "LOCK TABLE ", "CREATE TABLE IF NOT EXISTS audit_event_")
+UPKEEP = (
+    *("BEGIN", "COMMIT;", "ROLLBACK;", "SET ", "show ", "LOCK TABLE "),
+    *("ANALYZE ", "CREATE TABLE IF NOT EXISTS audit_event_"),
+)
 CHECK_OF_REFERENCES = "SELECT name FROM tenant WHERE NOT references_indexed"
 # Statements over all tenants, each with its reason.
 OVER_ALL_TENANTS = {

@@ -24,6 +24,8 @@ LOOSE = {
         "SELECT r.id FROM posting p JOIN resource r ON r.tenant = p.tenant AND r.row_id = p.row_id WHERE p.token = $1",
         ["posting p", "resource r"],
     ),
+    "a truth within a negation": ("SELECT id FROM resource r WHERE NOT ((r.tenant = $1) IS TRUE)", ["resource r"]),
+    "an untruth": ("SELECT id FROM resource r WHERE (r.tenant = $1) IS NOT TRUE", ["resource r"]),
     "an alternative": ("SELECT id FROM resource r WHERE r.tenant = $1 OR r.id = $2", ["resource r"]),
     "a negation": ("SELECT id FROM resource r WHERE NOT r.tenant = $1", ["resource r"]),
     "a subquery": (
@@ -67,6 +69,7 @@ TIED = {
     "the side that may be missing": (
         "SELECT r.id FROM resource r LEFT JOIN posting p ON p.tenant = r.tenant WHERE r.tenant = $1"
     ),
+    "what is hidden from the indexes": "SELECT id FROM resource r WHERE (r.tenant = $1 AND r.row_id = $2) IS TRUE",
     "a row of values": "SELECT id FROM resource r WHERE (r.tenant, r.resource_type, r.id) = ($1, $2, $3)",
     "an insertion from a tied row": (
         "WITH old AS (DELETE FROM resource r WHERE r.tenant = $1 RETURNING r.*)"

@@ -19,6 +19,7 @@ from bhr_api.samples.volume import TEAMS, mixed_resources
 from bhr_api.search.visibility import Visibility
 from bhr_api.store import heavy_tokens, tenants
 from bhr_api.store.database import Connection
+from bhr_api.store.statistics import TABLES
 from tests.fixtures.database import on_database
 from tests.fixtures.record import Record, open_record
 from tests.search_plans.plan import Plan
@@ -34,11 +35,17 @@ _STATISTICS_TARGET = 500
 
 
 def fill(dsn: str, base_url: str) -> None:
-    """Load the record into the migrated database at `dsn`."""
+    """Load the record into the migrated database at `dsn`, without statistics."""
+    on_database(dsn, _leave_unanalyzed)
     load(dsn, SHARES, 2)
     with open_record(dsn, base_url) as record:
         _add_odds_and_ends(record, record.context(on_database(dsn, _numbers)[LARGEST]))
-    on_database(dsn, _settle)
+    on_database(dsn, _find_heavy_tokens)
+
+
+def settle(dsn: str) -> None:
+    """Give the tables the statistics that a server has after a while."""
+    on_database(dsn, _analyze)
 
 
 class PlannedRecord:
@@ -147,8 +154,16 @@ def _questionnaire(number: int) -> Resource:
     return {"resourceType": "Questionnaire", "id": f"form-{number}", "status": "active", "url": url}
 
 
-async def _settle(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _leave_unanalyzed(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    for table in TABLES:
+        await connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
+
+
+async def _analyze(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     await connection.execute(f"SET default_statistics_target = {_STATISTICS_TARGET}")
     await connection.execute("VACUUM (ANALYZE)")
+
+
+async def _find_heavy_tokens(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     for row in await tenants.all_tenants(connection):
         await heavy_tokens.refresh(connection, row.tenant)

@@ -15,13 +15,13 @@ from bhr_api.errors import (
     UnsupportedParameterError,
 )
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
-from bhr_api.search.criteria import Criterion, Either, Heavy, at_most_few, conditions, conjuncts
-from bhr_api.search.joins import refers, ways
+from bhr_api.search.criteria import Criterion, Either, Heavy, are_tokens, at_most_few, conditions, conjuncts, drivers
+from bhr_api.search.joins import each_of, refers, ways
 from bhr_api.search.parameters import Parameter, is_special
 from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
-from bhr_api.store.sql import Binder, all_of, any_of
+from bhr_api.store.sql import Binder, all_of, any_of, hidden
 
 MAXIMUM_HOPS = 100
 """Of one query in all, each type that an untyped chain may lead to counted."""
@@ -76,7 +76,10 @@ class _Hop(Criterion):
 
     def _others(self, alias: str, binder: Binder, heavy: Heavy) -> str:
         """The other rows as a table to begin from; OFFSET 0 keeps the planner from beginning elsewhere."""
-        where = [self._is_other(alias, binder), *conditions(self.inner, alias, binder, heavy)]
+        is_other = self._is_other(alias, binder)
+        if are_tokens(drivers(self.inner, heavy)):
+            is_other = hidden(is_other)
+        where = [is_other, *conditions(self.inner, alias, binder, heavy)]
         return f"(SELECT {alias}.* FROM resource {alias} WHERE {all_of(where)} OFFSET 0) AS {alias}"
 
     def _filters(self, alias: str, binder: Binder) -> list[str]:
@@ -94,10 +97,7 @@ class Chained(_Hop):
     def sql(self, row: str, binder: Binder) -> str:
         """From each row to what it refers to."""
         other = binder.alias()
-        # The type goes without saying, and hidden it lures nobody away from the index of self_tokens.
-        visible = self.visibility.of_type(self.other, "s", other, binder)
-        is_other = f"({other}.resource_type = {RESOURCE_TYPE_NUMBERS[self.other]}) IS TRUE"
-        filters = all_of([visible, is_other, *self._filters(other, binder)])
+        filters = all_of([hidden(self._is_other(other, binder)), *self._filters(other, binder)])
         return any_of(
             [
                 f"EXISTS (SELECT FROM resource {other} {way.tokens}"
@@ -109,11 +109,9 @@ class Chained(_Hop):
     def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
         """From the few other rows to what refers to them."""
         other, row = binder.alias(), binder.alias()
-        refer = refers(self.parameter, row, other, self.hasher, binder, patient=self.other == "Patient")
-        return [
-            f"SELECT {row}.row_id FROM {self._others(other, binder, heavy)} JOIN resource {row} ON {row}.tenant = $1"
-            f" AND {row}.resource_type = {self.parameter.resource_type_number} AND {refer}"
-        ]
+        number = self.parameter.resource_type_number
+        refer = refers(self.parameter, row, other, number, self.hasher, binder, patient=self.other == "Patient")
+        return [f"SELECT {row}.row_id FROM {self._others(other, binder, heavy)} {each_of('row_id', row, refer)}"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +123,19 @@ class Referred(_Hop):
     def sql(self, row: str, binder: Binder) -> str:
         """From each row to what refers to it."""
         other = binder.alias()
-        refer = refers(self.parameter, other, row, self.hasher, binder, patient=self.own == "Patient")
-        filters = all_of([self._is_other(other, binder), *self._filters(other, binder)])
+        number = RESOURCE_TYPE_NUMBERS[self.other]
+        refer = refers(self.parameter, other, row, number, self.hasher, binder, patient=self.own == "Patient")
+        filters = all_of([hidden(self._is_other(other, binder)), *self._filters(other, binder)])
         return f"EXISTS (SELECT FROM resource {other} WHERE {refer} AND {filters} OFFSET 0)"
 
     def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
         """From the few other rows to what they refer to."""
         other, row = binder.alias(), binder.alias()
         others = self._others(other, binder, heavy)
+        is_own = hidden(f"{row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.own]}")
         return [
             f"SELECT {row}.row_id FROM (SELECT DISTINCT {way.target} AS target FROM {others} {way.tokens}"
-            f" WHERE {way.of_row}) AS w JOIN resource {row} ON {row}.tenant = $1"
-            f" AND {row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.own]} AND {way.reaches(row, 'w.target')}"
+            f" WHERE {way.of_row}) AS w {each_of('row_id', row, way.reaches(row, 'w.target'), is_own)}"
             for way in ways(self.parameter, [self.own], other, self.hasher, binder)
         ]
 

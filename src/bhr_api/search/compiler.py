@@ -11,7 +11,7 @@ from bhr_api.search.criteria import Heavy
 from bhr_api.search.cursor import Position, Rest
 from bhr_api.search.order import Order
 from bhr_api.search.query import SearchQuery
-from bhr_api.search.roads import Road, Way, choose_road, only_postings, walk_condition, ways_of
+from bhr_api.search.roads import Road, Way, choose_road, only_postings, walk_condition, ways_by_record, ways_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
 from bhr_api.store.sql import Binder, all_of
@@ -151,17 +151,22 @@ def compile_count(
 ) -> Statement:
     """The statement that counts the matches of the walk that the caller may see, up to `limit` if there is one."""
     binder = visibility.binder()
-    road = only_postings(query, visibility, binder) or choose_road(query, visibility, binder, heavy)
-    where = list(road.conditions)
+    posted = only_postings(query, visibility, binder)
+    ways = [posted] if posted else ways_by_record(query, visibility, heavy, binder)
+    if not ways:
+        ways = [choose_road(query, visibility, binder, heavy)]
+    matched = " UNION ALL ".join([_counted(way, position, binder) for way in ways])
+    if limit is not None:
+        matched += f" LIMIT {limit}"
+    return Statement(f"SELECT count(*) FROM ({matched}) AS m", binder.values, ways[-1].chosen)
+
+
+def _counted(way: Way, position: Position, binder: Binder) -> str:
+    """SELECT of a row for each match that comes by one way."""
+    where = list(way.conditions)
     if position.row_id != 0:
-        where.append(f"{road.row_id} <= {binder.bind(position.bound, 'bigint')}")
-    matched = f"FROM {road.source} WHERE {all_of(where)}"
-    sql = (
-        f"SELECT count(*) {matched}"
-        if limit is None
-        else f"SELECT count(*) FROM (SELECT 1 {matched} LIMIT {limit}) AS m"
-    )
-    return Statement(sql, binder.values, road.chosen)
+        where.append(f"{way.row_id} <= {binder.bind(position.bound, 'bigint')}")
+    return f"SELECT 1 FROM {way.source} WHERE {all_of(where)}"
 
 
 def compile_match(query: SearchQuery, visibility: Visibility, heavy: Heavy, limit: int) -> Statement:

@@ -8,7 +8,7 @@ an index can find its rows, as what drives it. `conditions` and the compiler dec
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from bhr_api.store.sql import Binder, all_of, any_of
+from bhr_api.store.sql import Binder, all_of, any_of, hidden
 
 Heavy = frozenset[int]
 """Tokens of so many rows that they must not drive a statement."""
@@ -20,6 +20,15 @@ FEW = 64
 def at_most_few(select: str) -> str:
     """The condition that `select` has at most `FEW` rows, of which no more are counted."""
     return f"(SELECT count(*) FROM ({select} LIMIT {FEW + 1}) AS few) <= {FEW}"
+
+
+def among(row: str, seeds: Sequence[str], *, is_fixed: bool) -> str:
+    """The condition that the row is one of `seeds`.
+
+    `is_fixed`: they are looked up first, and then the rows by them; else the planner may walk the rows and ask for each.
+    """
+    select = " UNION ALL ".join(seeds)
+    return f"{row}.row_id = ANY(ARRAY({select}))" if is_fixed else f"{row}.row_id IN ({select})"
 
 
 class Criterion:
@@ -45,7 +54,7 @@ class Criterion:
 
     def driving_sql(self, row: str, binder: Binder, heavy: Heavy) -> str:
         """The condition as the one by which the planner may find the rows, where `has_seeds`."""
-        return f"{row}.row_id IN ({' UNION ALL '.join(self.seeds(binder, heavy))}) AND {self.sql(row, binder)}"
+        return f"{among(row, self.seeds(binder, heavy), is_fixed=self.is_narrow(heavy))} AND {self.sql(row, binder)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +65,8 @@ class AnyToken(Criterion):
     is_ordered: bool = False
 
     def sql(self, row: str, binder: Binder) -> str:
-        """As a filter: IS TRUE hides the operator from the index."""
-        return f"({self._carries(row, binder)}) IS TRUE"
+        """As a filter: the operator is hidden from the index."""
+        return hidden(self._carries(row, binder))
 
     def has_seeds(self, heavy: Heavy) -> bool:
         """The GIN index gives the rows of tokens that are not heavy."""
@@ -69,11 +78,11 @@ class AnyToken(Criterion):
 
     def seeds(self, binder: Binder, heavy: Heavy) -> list[str]:
         """The rows of the tokens, which are of one type and parameter."""
-        return [f"SELECT g.row_id FROM resource g WHERE g.tenant = $1 AND {self._carries('g', binder)}"]
+        return [f"SELECT g.row_id FROM resource g WHERE {hidden('g.tenant = $1')} AND {self._carries('g', binder)}"]
 
     def few(self, binder: Binder, heavy: Heavy) -> str:
         """Whether there are at most `FEW` of these rows, as a condition that is decided once."""
-        return at_most_few(f"SELECT FROM resource g WHERE g.tenant = $1 AND {self._carries('g', binder)}")
+        return at_most_few(f"SELECT FROM resource g WHERE {hidden('g.tenant = $1')} AND {self._carries('g', binder)}")
 
     def driving_sql(self, row: str, binder: Binder, heavy: Heavy) -> str:
         """The operator by itself."""
@@ -155,7 +164,7 @@ class InIndex(Criterion):
 
     def driving_sql(self, row: str, binder: Binder, heavy: Heavy) -> str:
         """The index says all that there is to know."""
-        return f"{row}.row_id IN ({' UNION ALL '.join(self.seeds(binder, heavy))})"
+        return among(row, self.seeds(binder, heavy), is_fixed=self.is_narrow(heavy))
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,10 +290,26 @@ def best_seeded(criteria: Sequence[Criterion], heavy: Heavy) -> list[Criterion]:
     return ([criterion for criterion in seeded if criterion.is_narrow(heavy)] or seeded)[:1]
 
 
+def drivers(criteria: Sequence[Criterion], heavy: Heavy) -> list[Criterion]:
+    """The criteria whose indexes find the rows; none where the rows are named by their ids."""
+    if any(isinstance(criterion, WithId) for criterion in criteria):
+        return []
+    return [*light_tokens(criteria, heavy)] or best_seeded(criteria, heavy)
+
+
 def conditions(criteria: Sequence[Criterion], row: str, binder: Binder, heavy: Heavy) -> list[str]:
     """The conditions of all `criteria`: the best of them find the rows, the others filter."""
-    driving = light_tokens(criteria, heavy) or best_seeded(criteria, heavy)
+    driving = drivers(criteria, heavy)
     return [
         criterion.driving_sql(row, binder, heavy) if criterion in driving else criterion.sql(row, binder)
         for criterion in criteria
     ]
+
+
+def are_tokens(driving: Sequence[Criterion]) -> bool:
+    """Whether the GIN index finds the rows.
+
+    It has them of one tenant and type, since the tokens are keyed by both. Conditions on these go without saying, and plain
+    they would lure the planner into reading another index of the whole type besides: they are to be hidden.
+    """
+    return any(isinstance(criterion, AnyToken) for criterion in driving)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from bhr_api.errors import InvalidParameterError, UnsupportedModifierError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
 from bhr_api.search.criteria import Criterion, either
-from bhr_api.search.joins import reference_key, refers
+from bhr_api.search.joins import each_of, reference_key, refers
 from bhr_api.search.parameters import Parameter, parameters_of
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.types import reference
 from bhr_api.search.visibility import Visibility
-from bhr_api.store.sql import Binder
+from bhr_api.store.sql import Binder, hidden
 
 MODIFIERS = frozenset({"above", "below"})
 MAXIMUM_DEPTH = 20
@@ -77,22 +77,24 @@ class _InHierarchy(Criterion):
         """The places of the hierarchy, found once, against the tokens of each row."""
         key = reference_key(self.parameter, self.hasher, binder)
         places = f"ARRAY(SELECT place # {key} FROM ({self._places(binder)}) AS places)"
-        return f"({row}.tokens && {places}) IS TRUE"
+        return hidden(f"{row}.tokens && {places}")
 
     def _places(self, binder: Binder) -> str:
         """The self_tokens of the root and of all that is below or above it."""
         child, parent = binder.alias(), binder.alias()
         parameter = parent_of(self.other)
         assert parameter is not None
-        refer = refers(parameter, child, parent, self.hasher, binder, patient=False)
+        number = RESOURCE_TYPE_NUMBERS[self.other]
+        refer = refers(parameter, child, parent, number, self.hasher, binder, patient=False)
         known, found = (parent, child) if self.is_below else (child, parent)
         root = binder.bind(self.root, "bigint")
+        seen = self._is_other(found, binder)
         return (
             f"WITH RECURSIVE h (place, depth) AS (SELECT {root}, 0"
             f" UNION SELECT {found}.self_token, depth + 1 FROM h"
-            f" JOIN resource {known} ON {known}.self_token = place AND {self._is_other(known, binder)}"
-            f" JOIN resource {found} ON {self._found(child, parent, parameter, refer, binder)}"
-            f" AND {self._is_other(found, binder)} WHERE depth < {MAXIMUM_DEPTH}) SELECT place FROM h"
+            f" {each_of('*', known, _is(known, 'place'), self._is_other(known, binder))}"
+            f" {each_of('self_token', found, self._found(child, parent, parameter, refer, binder), seen)}"
+            f" WHERE depth < {MAXIMUM_DEPTH}) SELECT place FROM h"
         )
 
     def _found(self, child: str, parent: str, parameter: Parameter, refer: str, binder: Binder) -> str:
@@ -100,8 +102,12 @@ class _InHierarchy(Criterion):
         if self.is_below:
             return refer
         key = reference_key(parameter, self.hasher, binder)
-        return f"{parent}.self_token = ANY(ARRAY(SELECT u # {key} FROM unnest({child}.tokens) AS u))"
+        return _is(parent, f"ANY(ARRAY(SELECT u # {key} FROM unnest({child}.tokens) AS u))")
 
     def _is_other(self, row: str, binder: Binder) -> str:
         visible = self.visibility.of_type(self.other, "s", row, binder)
-        return f"{visible} AND {row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.other]}"
+        return hidden(f"{visible} AND {row}.resource_type = {RESOURCE_TYPE_NUMBERS[self.other]}")
+
+
+def _is(row: str, self_token: str) -> str:
+    return f"{row}.tenant = $1 AND {row}.self_token = {self_token}"

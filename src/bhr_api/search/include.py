@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from bhr_api.errors import InvalidParameterError
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
-from bhr_api.search.joins import Way, refers, ways
+from bhr_api.search.joins import Way, each_of, refers, ways
 from bhr_api.search.parameters import Parameter
 from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
-from bhr_api.store.sql import Binder
+from bhr_api.store.sql import Binder, hidden
 
 MAXIMUM_DEPTH = 8
 MAXIMUM_INCLUDED = 10_000
@@ -110,7 +110,7 @@ class _Step:
         return " UNION ALL ".join(
             f"SELECT {_COLUMNS} FROM (SELECT DISTINCT {way.target} AS target FROM {rows} s {way.tokens}"
             f" WHERE s.resource_type = {self._source} AND {way.of_row}) AS w"
-            f" JOIN resource t ON {way.reaches('t', 'w.target')} AND {self._visible(way)}"
+            f" {each_of(_COLUMNS, 't', way.reaches('t', 'w.target'), self._visible(way))}"
             for way in self._ways("s")
         )
 
@@ -136,17 +136,15 @@ class _Step:
         return ways(self.parameter, self._targets, row, self.hasher, self.binder)
 
     def _visible(self, way: Way) -> str:
-        return self.visibility.of_types(sorted(way.targets), "r", "t", self.binder)
+        return hidden(self.visibility.of_types(sorted(way.targets), "r", "t", self.binder))
 
     def _backward(self, row: str) -> str:
         """From a target to what refers to it."""
         types = f"AND {row}.resource_type = ANY({_numbers(self._targets, self.binder)})" if self._targets else ""
         patient = set(self._targets) == {"Patient"}
-        refer = refers(self.parameter, "t", row, self.hasher, self.binder, patient=patient)
-        return (
-            f"SELECT {_COLUMNS} FROM resource t WHERE t.resource_type = {self._source} {types}"
-            f" AND {refer} AND {self.visibility.of_type(self.include.source, 's', 't', self.binder)}"
-        )
+        refer = refers(self.parameter, "t", row, self._source, self.hasher, self.binder, patient=patient)
+        visible = hidden(self.visibility.of_type(self.include.source, "s", "t", self.binder))
+        return f"SELECT {_COLUMNS} FROM resource t WHERE {refer} {types} AND {visible}"
 
 
 def _numbers(types: Sequence[str], binder: Binder) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.search.parameters import Parameter
 from bhr_api.search.tokens import TokenHasher
-from bhr_api.store.sql import Binder
+from bhr_api.store.sql import Binder, all_of, hidden
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,13 @@ class Way:
     is_url: bool = False
 
     def reaches(self, row: str, value: str) -> str:
-        """The condition that the row under the alias `row` is the target that `value` names."""
-        return f"{row}.tokens @> ARRAY[{value}]" if self.is_url else f"{row}.self_token = {value}"
+        """The condition that the row under the alias `row` is the tenant's target that `value` names.
+
+        Of which type it is goes without saying; where that is asked too, it is to be hidden from the indexes.
+        """
+        if self.is_url:
+            return f"{hidden(f'{row}.tenant = $1')} AND {row}.tokens @> ARRAY[{value}]"
+        return f"{row}.tenant = $1 AND {row}.self_token = {value}"
 
 
 def ways(
@@ -56,16 +61,35 @@ def ways(
 
 
 def refers(
-    parameter: Parameter, source: str, target: str, hasher: TokenHasher, binder: Binder, *, patient: bool
+    parameter: Parameter,
+    source: str,
+    target: str,
+    source_type: int,
+    hasher: TokenHasher,
+    binder: Binder,
+    *,
+    patient: bool,
 ) -> str:
-    """The condition that the row `source` refers by `parameter` to the row `target`; `patient`: which is a Patient."""
+    """The condition that the tenant's row `source` of a type refers by `parameter` to the row `target`.
+
+    `patient`: which is a Patient. What the index by which it is found has no column for is hidden.
+    """
+    of_type = f"{source}.tenant = $1 AND {source}.resource_type = {source_type}"
     if parameter.is_patient and patient:
-        return f"{source}.patient = {target}.self_token"
+        return f"{of_type} AND {source}.patient = {target}.self_token"
     key = reference_key(parameter, hasher, binder)
     refers = f"{source}.tokens @> ARRAY[{target}.self_token # {key}]"
     if parameter.is_canonical:
         refers = f"({refers} OR {source}.tokens && ARRAY(SELECT u # {key} FROM unnest({target}.tokens) AS u))"
-    return refers
+    return f"{hidden(of_type)} AND {refers}"
+
+
+def each_of(columns: str, row: str, *conditions: str) -> str:
+    """A join to the rows that meet the `conditions` on what stands before: an index is asked for each, never all are read.
+
+    OFFSET 0 keeps the planner from beginning with the rows instead.
+    """
+    return f"CROSS JOIN LATERAL (SELECT {columns} FROM resource {row} WHERE {all_of([*conditions])} OFFSET 0) AS {row}"
 
 
 def _own(parameter: Parameter) -> str:

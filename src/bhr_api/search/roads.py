@@ -14,20 +14,22 @@ from bhr_api.search.chain import hops_of
 from bhr_api.search.criteria import (
     AnyToken,
     Criterion,
+    Either,
     FilterOnly,
     Heavy,
+    Not,
     OfPatient,
     WithId,
-    best_seeded,
+    are_tokens,
     conditions,
-    light_tokens,
+    drivers,
 )
 from bhr_api.search.cursor import Position
 from bhr_api.search.order import Order, SortKey
 from bhr_api.search.query import SearchQuery
 from bhr_api.search.types.date import OnMainDate
 from bhr_api.search.visibility import Visibility
-from bhr_api.store.sql import Binder, all_of
+from bhr_api.store.sql import Binder, all_of, hidden
 
 # The walks of so many postings are merged; more values than that find the rows by the GIN index.
 _MERGED = 16
@@ -122,7 +124,8 @@ def choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, heav
         return Way("resource r", [*visible, *filters], query.order, Road("record", named))
     posted = _posted(query, heavy)
     if posted is not None:
-        rest = [criterion.sql("r", binder) for criterion in query.criteria if criterion is not posted]
+        # The row is come to by its number; a period, plain, would lure the planner into joining the whole of it.
+        rest = [hidden(criterion.sql("r", binder)) for criterion in query.criteria if criterion is not posted]
         bounds = [
             criterion.start_bounds("p.date_start", binder)
             for criterion in query.criteria
@@ -130,8 +133,11 @@ def choose_road(query: SearchQuery, visibility: Visibility, binder: Binder, heav
         ]
         source = f"({_posting(posted.tokens[0], binder)}) AS p {_POSTED_ROW} AND r.resource_type = {number}"
         return Way(source, [*bounds, *visible, *rest], _posting_keys(query), Road("postings", (posted,)), "p.row_id")
+    driving = drivers(query.criteria, heavy)
+    if are_tokens(driving):
+        visible = [hidden(all_of(visible))]
     written = conditions(query.criteria, "r", binder, heavy)
-    return Way("resource r", [*visible, *written], query.order, _searched(query.criteria, heavy))
+    return Way("resource r", [*visible, *written], query.order, _searched(query.criteria, driving))
 
 
 def ways_of(query: SearchQuery, visibility: Visibility, heavy: Heavy, position: Position, binder: Binder) -> list[Way]:
@@ -143,6 +149,9 @@ def ways_of(query: SearchQuery, visibility: Visibility, heavy: Heavy, position: 
     merged = _merged_postings(query, visibility, position, binder)
     if merged is not None:
         return [merged]
+    in_record = ways_by_record(query, visibility, heavy, binder)
+    if in_record:
+        return in_record
     driver = None if _is_within_patients(query, visibility) else _uncertain(query.criteria, heavy)
     if driver is None:
         return [choose_road(query, visibility, binder, heavy)]
@@ -163,9 +172,37 @@ def ways_of(query: SearchQuery, visibility: Visibility, heavy: Heavy, position: 
     ]
 
 
+def ways_by_record(query: SearchQuery, visibility: Visibility, heavy: Heavy, binder: Binder) -> list[Way]:
+    """Where a record is an alternative to tokens, as in a compartment: the way by each, no row by both; else none.
+
+    FHIR R4, compartmentdefinition-patient.html: what is in a compartment refers to the patient by one of several parameters.
+    """
+    if _is_within_patients(query, visibility):
+        return []
+    for criterion in query.criteria:
+        record, tokens = _record_or_tokens(criterion, heavy)
+        if record is not None and tokens is not None:
+            others = [other for other in query.criteria if other is not criterion]
+            alternatives = [record], [tokens, Not(record)]
+            return [
+                choose_road(replace(query, criteria=[*others, *one], sort=query.order), visibility, binder, heavy)
+                for one in alternatives
+            ]
+    return []
+
+
+def _record_or_tokens(criterion: Criterion, heavy: Heavy) -> tuple[OfPatient | None, AnyToken | None]:
+    """The two alternatives that `criterion` consists of, where either is narrow."""
+    parts = criterion.criteria if isinstance(criterion, Either) else ()
+    if len(parts) != 2 or not all(part.is_narrow(heavy) for part in parts):
+        return None, None
+    record = next((part for part in parts if isinstance(part, OfPatient)), None)
+    return record, next((part for part in parts if isinstance(part, AnyToken)), None)
+
+
 def _uncertain(criteria: Sequence[Criterion], heavy: Heavy) -> Criterion | None:
     """What a search that leads to other rows would begin from."""
-    if not any(hops_of(criterion) for criterion in criteria):
+    if not any(hops_of(one) for one in criteria) or any(isinstance(one, WithId) for one in criteria):
         return None
     seeded = [one for one in criteria if (hops_of(one) or isinstance(one, AnyToken)) and one.has_seeds(heavy)]
     # A code need not be begun from: where it is not, its postings are walked.
@@ -173,14 +210,10 @@ def _uncertain(criteria: Sequence[Criterion], heavy: Heavy) -> Criterion | None:
     return next(iter([*tokens, *(one for one in seeded if hops_of(one)), *seeded]), None)
 
 
-def _searched(criteria: Sequence[Criterion], heavy: Heavy) -> Road:
+def _searched(criteria: Sequence[Criterion], driving: Sequence[Criterion]) -> Road:
     """The road of `conditions`."""
-    light = light_tokens(criteria, heavy)
-    if light:
-        return Road("tokens", tuple(light))
-    seeded = best_seeded(criteria, heavy)
-    if seeded:
-        return Road("index", tuple(seeded))
+    if driving:
+        return Road("tokens" if isinstance(driving[0], AnyToken) else "index", tuple(driving))
     named = tuple(criterion for criterion in criteria if isinstance(criterion, WithId))
     return Road("id", named) if named else Road("order")
 

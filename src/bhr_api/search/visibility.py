@@ -82,6 +82,10 @@ class Visibility:
             conditions.append(is_one if allowed == "TRUE" else f"({is_one} AND {allowed})")
         return f"{row}.tenant = $1 AND {any_of(conditions)}"
 
+    def of_any_type(self, letter: Letter, row: str, binder: Binder) -> str:
+        """The condition on a row of any type at all."""
+        return self.of_types(RESOURCE_TYPES, letter, row, binder)
+
     def types(self, letter: Letter) -> tuple[list[str], list[str]]:
         """The types of which something can be seen: those in any record, and those in one record alone."""
         found = [name for name in RESOURCE_TYPES if self.rules(name, letter)]

@@ -56,8 +56,7 @@ def _token(context: Context, reference: str, types: frozenset[str]) -> int | Non
 async def visibility_of(context: Context, connection: Connection, patients: Iterable[int | None]) -> Visibility:
     """The caller's visibility with what it takes to judge versions in the records of `patients`."""
     persons = context.visibility.persons
-    asked = {patient for patient in patients if patient is not None} - context.visibility.related
+    asked = {patient for patient in patients if patient is not None}
     if not persons or not asked:
         return context.visibility
-    found = await relations.related(connection, context.tenant, persons, asked)
-    return context.visibility.knowing(context.visibility.related | found)
+    return context.visibility.knowing(await relations.related(connection, context.tenant, persons, asked))

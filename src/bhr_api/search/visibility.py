@@ -15,7 +15,7 @@ from bhr_api.fhir.compartments import SHARED_TYPES
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.search.restrictions import Demands, are_met, demands
 from bhr_api.search.tokens import TokenHasher
-from bhr_api.store.relations import is_related
+from bhr_api.store.relations import Related, is_related
 from bhr_api.store.sql import Binder, all_of, any_of
 
 
@@ -36,13 +36,13 @@ _ALL = Rule()
 class Visibility:
     """The rows that `caller` may see.
 
-    `related` are those patients, of the ones that were asked about, whom the caller's person is responsible for: what is in
-    hand is compared with it (`allows_version`), and `store/relations.py` finds it.
+    `related` are pairs of somebody who stands for the caller's person and a patient, of those that were asked about, for whom
+    they are responsible: what is in hand is compared with it (`allows_version`), and `store/relations.py` finds it.
     """
 
     caller: Caller
     hasher: TokenHasher
-    related: frozenset[int] = frozenset()
+    related: Related = frozenset()
 
     @classmethod
     def of(cls, caller: Caller, hasher: TokenHasher) -> "Visibility":
@@ -55,9 +55,12 @@ class Visibility:
         person = self.caller.person
         return () if person is None else self._tokens((*person.selves, *person.teams))
 
-    def knowing(self, related: frozenset[int]) -> "Visibility":
+    def knowing(self, related: Related) -> "Visibility":
         """The same with what is known of relations."""
         return replace(self, related=related)
+
+    def _are_responsible(self, persons: Iterable[int], patient: int | None) -> bool:
+        return any((person, patient) in self.related for person in persons)
 
     def binder(self) -> Binder:
         """A binder whose `$1` is the tenant, as every statement has it."""
@@ -101,7 +104,7 @@ class Visibility:
         """
         return any(
             (rule.patient is None or rule.patient == patient)
-            and (not rule.persons or patient in self.related)
+            and (not rule.persons or self._are_responsible(rule.persons, patient))
             and (not rule.wanted or are_met(rule.wanted, tokens()))
             for rule in self.rules(resource_type, letter)
         )
@@ -110,7 +113,7 @@ class Visibility:
         """Whether anything is allowed with the record of `patient`, as far as relations are known (None: nobody's record)."""
         return patient is None or any(
             (reach.patient is None or self.hasher.resource("Patient", reach.patient) == patient)
-            and (not reach.persons or patient in self.related)
+            and (not reach.persons or self._are_responsible(self._tokens(reach.persons), patient))
             for reach in self.caller.reaches
         )
 

@@ -22,6 +22,9 @@ class Relation(NamedTuple):
     valid_until: datetime
 
 
+Related = frozenset[tuple[int, int]]
+"""(person, patient) of relations that hold."""
+
 _HOLDS = "l.valid_from <= now() AND l.valid_until > now()"
 
 
@@ -36,20 +39,18 @@ def is_related(persons: Sequence[int], patient: str, binder: Binder) -> str:
     )
 
 
-async def related(
-    connection: Connection, tenant: int, persons: Sequence[int], patients: Collection[int]
-) -> frozenset[int]:
-    """Those of `patients` for whom one of `persons` is responsible now."""
+async def related(connection: Connection, tenant: int, persons: Sequence[int], patients: Collection[int]) -> Related:
+    """Which of `persons` are responsible for which of `patients` now."""
     rows = await connection.fetch(
         f"""
-        SELECT DISTINCT l.patient FROM relation l
+        SELECT DISTINCT l.person, l.patient FROM relation l
         WHERE l.tenant = $1 AND l.person = ANY($2::bigint[]) AND l.patient = ANY($3::bigint[]) AND {_HOLDS}
         """,
         tenant,
         list(persons),
         list(patients),
     )
-    return frozenset(row[0] for row in rows)
+    return frozenset((row[0], row[1]) for row in rows)
 
 
 async def put(connection: Connection, tenant: int, sources: Sequence[int], found: Sequence[Relation]) -> None:

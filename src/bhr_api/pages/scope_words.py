@@ -72,6 +72,12 @@ _PERSONAL: Mapping[str, str] = {
     "launch/patient": "Know which client you chose",
     "launch/encounter": "Know which visit was open when you started it",
 }
+_PLACES: Mapping[str, str] = {
+    "patient": "In this record:",
+    "user": "In every record that is open to you:",
+    "system": "In all records:",
+}
+_SHOWN = 6
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -126,6 +132,28 @@ def _sentences(part: str, scopes: Sequence[ResourceScope]) -> list[str]:
         return [_sentence(one) for one in scopes]
     letters = frozenset[str]().union(*(one.letters for one in scopes))
     return [_sentence(replace(asked, letters=letters))]
+
+
+def in_short(scope: str) -> Sequence[str]:
+    """The words for what was granted, which may be of many types: a sentence for each way in which records may be used."""
+    granted = [parsed for part in scope.split() if (parsed := parse_resource_scope(part)) is not None]
+    types: dict[tuple[str, str], list[str]] = {}
+    for one in granted:
+        if one.restriction:
+            types[_PLACES[one.context], _sentence(one)] = []
+        else:
+            types.setdefault((_PLACES[one.context], _list(_verbs(one.letters))), []).append(one.resource_type)
+    told = [f"{place} {done}{_few(names)}" for (place, done), names in types.items()]
+    return [*told, *(_PERSONAL[part] for part in scope.split() if part in _PERSONAL)]
+
+
+def _few(names: Sequence[str]) -> str:
+    """The types that tell most, and how many others there are."""
+    ranked = sorted(names, key=lambda name: (name not in _TELLING, name not in _WORDS))
+    shown, others = [what(name) for name in ranked[:_SHOWN]], len(names) - _SHOWN
+    if others > 0:
+        shown.append(f"{others} other kinds of entries" if others > 1 else "another kind of entries")
+    return f" {_list(shown)}" if shown else ""
 
 
 def what(resource_type: str) -> str:

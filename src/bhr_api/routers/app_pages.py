@@ -12,7 +12,7 @@ from bhr_api.auth.connected_apps import ConnectedApp, ConnectedApps
 from bhr_api.auth.sign_in import Credentials, SignIn, SignInRefusal
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.opaque_strings import parse_opaque
-from bhr_api.pages.scope_words import AskedFor, in_words
+from bhr_api.pages.scope_words import in_short
 from bhr_api.routers.authorization_pages import problem_of, status_of, with_wait
 from bhr_api.routers.client_choices import ClientChoice, ClientChoices
 from bhr_api.routers.page_forms import SentForm, Visit, redirect
@@ -32,14 +32,13 @@ class ShownApp:
 
     grant: ConnectedApp
     patient: str | None
-    items: Sequence[AskedFor]
+    told: Sequence[str]
 
     @classmethod
     def of(cls, app: ConnectedApp, patient: ClientChoice | None) -> "ShownApp":
         """With the client's name, where the person may still see it."""
-        words = in_words(app.scope)
         name = None if app.patient is None else patient.name if patient else f"id {app.patient}"
-        return cls(app, name, [*words.of_client, *words.of_others, *words.of_user])
+        return cls(app, name, in_short(app.scope))
 
 
 class AppPages:

@@ -111,7 +111,7 @@ def pages_router(door: PageDoor, authorization: AuthorizationPages, apps: AppPag
 
 def page_error_of(error: AuthorizationPageError) -> PageError:
     """What a person is told of a request that cannot go on."""
-    advice = "Go back to the app and start again. If it happens again, tell whoever runs the app."
+    advice = "If it happens again when you start from the app, tell whoever runs the app."
     title = "Please try again" if error.status == 503 else "This request cannot go on"
     return PageError(error.status, title, str(error), advice)
 

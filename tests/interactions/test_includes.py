@@ -184,6 +184,64 @@ def test_what_may_not_be_seen_is_not_counted_into_the_limit(record: httpx.Client
     assert sorted(ids(page)) == GOALS[:LIMIT]
 
 
+def plan_of(*references: str) -> dict[str, Any]:
+    return plan("plan") | {"goal": [{"reference": reference} for reference in references]}
+
+
+def versions(page: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (entry["resource"]["id"], entry["resource"]["meta"]["versionId"])
+        for entry in page.get("entry", [])
+        if entry["search"]["mode"] == "include"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("references", "expected"),
+    [
+        pytest.param(["Goal/g0/_history/1"], [("g0", "1")], id="past"),
+        pytest.param(["Goal/g0/_history/2"], [("g0", "2")], id="current"),
+        pytest.param(["Goal/g0/_history/1", "Goal/g0"], [("g0", "1"), ("g0", "2")], id="both"),
+        pytest.param(["Goal/g0/_history/1", "Goal/g1"], [("g0", "1"), ("g1", "1")], id="beside-another"),
+        pytest.param(["Goal/g0/_history/9", "Goal/g0/_history/x", "Goal/none/_history/1"], [], id="unknown"),
+        pytest.param(["Goal/g7/_history/1"], [("g7", "1")], id="of-a-deleted-one"),
+        pytest.param(["Goal/g7/_history/2", "Goal/g7"], [], id="deletion"),
+        pytest.param(["https://other.example/fhir/Goal/g0/_history/1"], [], id="elsewhere"),
+    ],
+)
+@pytest.mark.parametrize("more", ["", "&_include:iterate=Goal:addresses"])
+def test_a_reference_to_a_version_brings_that_version(
+    record: httpx.Client, references: list[str], expected: list[tuple[str, str]], more: str
+) -> None:
+    put(record, goal("g0") | {"lifecycleStatus": "completed"})
+    record.delete("/Goal/g7").raise_for_status()
+    put(record, plan_of(*references))
+    page = record.get(f"/CarePlan?_include=CarePlan:goal{more}").json()
+    assert sorted(versions(page)) == expected
+
+
+def test_an_absolute_reference_to_a_version_is_local_too(record: httpx.Client) -> None:
+    put(record, goal("g0") | {"lifecycleStatus": "completed"})
+    put(record, plan_of(f"{str(record.base_url).rstrip('/')}/Goal/g0/_history/1"))
+    assert versions(record.get("/CarePlan?_include=CarePlan:goal").json()) == [("g0", "1")]
+
+
+def test_a_version_is_seen_by_its_own_patient(record: httpx.Client, client_with: Any) -> None:
+    put(record, goal("g0", "b"))
+    put(record, goal("of-b", "a"))
+    put(record, plan_of("Goal/g0/_history/1", "Goal/g0/_history/2", "Goal/of-b/_history/1", "Goal/of-b"))
+    own = client_with("patient/*.rs", patient="a")
+    assert sorted(versions(own.get("/CarePlan?_include=CarePlan:goal").json())) == [("g0", "1"), ("of-b", "2")]
+
+
+def test_versions_beyond_the_limit_follow_too(record: httpx.Client) -> None:
+    put(record, goal("g0") | {"lifecycleStatus": "completed"})
+    put(record, goal("g1") | {"lifecycleStatus": "completed"})
+    put(record, plan_of("Goal/g0", "Goal/g0/_history/1", "Goal/g1", "Goal/g1/_history/1", "Goal/g2"))
+    found = Counter(one for page in walk(record, "/CarePlan?_include=CarePlan:goal") for one in versions(page))
+    assert found == Counter([("g0", "1"), ("g0", "2"), ("g1", "1"), ("g1", "2"), ("g2", "1")])
+
+
 def test_the_link_serves_its_own_query_and_caller_only(record: httpx.Client, client_with: Any) -> None:
     page = record.get("/CarePlan?_include=CarePlan:goal").json()
     rest = str(link(page, "related"))
@@ -203,7 +261,7 @@ def test_the_link_of_a_thousand_matches_fits_into_an_address(record: httpx.Clien
 
 def test_the_row_ids_of_a_thousand_rows_of_many_years_fit_into_an_address() -> None:
     rows = [first_row_id_at(1.7e9 + random.Random(seed).random() * 6e8) + seed for seed in range(1000)]
-    position = Position((), 0, max(rows), rest=Rest.of(rows, max(rows), max(rows)))
+    position = Position((), 0, max(rows), rest=Rest.of(rows, max(rows), 0, max(rows)))
     seal = CursorSeal("tenant", bytes(32))
     cursor = seal.seal(position, "query", "holder")
     assert len(cursor) < 12_000

@@ -32,10 +32,10 @@ class Include:
         parameter, _, target = rest.partition(":")
         return cls(word == "_revinclude", source, parameter or "*", target or None, modifier == "iterate")
 
-    def brought(self, seen: "Seen", start: Iterable[Resource]) -> list[Resource]:
-        """What one step from `start` brings."""
+    def brought(self, seen: "Seen", start: Iterable[Resource], *, of_matches: bool) -> list[Resource]:
+        """What one step from `start` brings; a reference of a match leads to the version that it names."""
         if not self.reverse:
-            return [target for one in start for target in self._referred(seen.read, one)]
+            return [target for one in start for target in self._referred(seen.read, one, as_named=of_matches)]
         ends = {id(one) for one in start}
         return [
             one
@@ -43,16 +43,16 @@ class Include:
             if any(id(target) in ends for target in self._referred(seen.either, one))
         ]
 
-    def _referred(self, record: SeenRecord, one: Resource) -> list[Resource]:
+    def _referred(self, record: SeenRecord, one: Resource, *, as_named: bool = False) -> list[Resource]:
         if self.source not in ("*", one["resourceType"]):
             return []
         asked = PARAMETERS.get(one["resourceType"], {})
         followed = asked.values() if self.parameter == "*" else [asked[self.parameter]]
         references = [parameter for parameter in followed if parameter.kind == "reference"]
-        return [target for parameter in references for target in self._targets(record, parameter, one)]
+        return [target for parameter in references for target in self._targets(record, parameter, one, as_named)]
 
-    def _targets(self, record: SeenRecord, parameter: Parameter, one: Resource) -> list[Resource]:
-        targets = record.referred(parameter, one)
+    def _targets(self, record: SeenRecord, parameter: Parameter, one: Resource, as_named: bool) -> list[Resource]:
+        targets = record.referred(parameter, one, as_named=as_named)
         return [target for target in targets if self.target in (None, target["resourceType"])]
 
 
@@ -76,7 +76,8 @@ def included(seen: Seen, found: Sequence[Resource], asked: Sequence[tuple[str, s
     everything = {id(one): one for one in found}
     last: list[Resource] = list(found)
     for step in range(STEPS):
-        brought = [one for include in includes if include.iterate or not step for one in include.brought(seen, last)]
+        followed = [include for include in includes if include.iterate or not step]
+        brought = [one for include in followed for one in include.brought(seen, last, of_matches=not step)]
         last = list({id(one): one for one in brought if id(one) not in everything}.values())
         everything |= {id(one): one for one in last}
     matches = {id(one) for one in found}

@@ -115,9 +115,15 @@ class SeenRecord:
             return [one for one in found if all(part.elements(one) for part in asked.parts)]
         return [one for one in found if not asked.only or self.type_of(one) == asked.only]
 
-    def referred(self, asked: Parameter, resource: Resource) -> Iterator[Resource]:
-        """The resources of this record to which the parameter's elements lead, of the types it may lead to."""
+    def referred(self, asked: Parameter, resource: Resource, *, as_named: bool = False) -> Iterator[Resource]:
+        """The resources of this record to which the parameter's elements lead, of the types it may lead to.
+
+        `as_named`: a version that is not in the record leads nowhere, instead of to the current one.
+        """
         for element in self.elements(asked, resource):
+            version = "" if isinstance(element, str) else _VERSION.search(element.get("reference", ""))
+            if as_named and version and version[0] != "/_history/1":
+                continue
             for one in self._led_to(element):
                 if one["resourceType"] in asked.targets:
                     yield one

@@ -76,13 +76,15 @@ class Walk:
         On the page of the matches that link is `related`, as `next` leads to the next matches; on the pages that follow
         from it, which hold included resources only, it is `next`.
         """
-        rows = sorted(rows, key=lambda row: row["row_id"])
+        rows = sorted(rows, key=lambda row: (row["row_id"], row["pinned"]))
         held = rows[: include.MAXIMUM_INCLUDED]
         if len(rows) == len(held):
             return held, False
-        last, rest = held[-1]["row_id"], self.position.rest
+        last, pinned, rest = held[-1]["row_id"], held[-1]["pinned"], self.position.rest
         following = (
-            rest._replace(last=last) if rest else Rest.of([row["row_id"] for row in matches], last, self._bound())
+            rest._replace(last=last, pinned=pinned)
+            if rest
+            else Rest.of([row["row_id"] for row in matches], last, pinned, self._bound())
         )
         self.links.append(("next" if rest else "related", self._at(self.position._replace(rest=following))))
         return held, True

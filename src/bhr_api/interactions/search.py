@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from bhr_api.errors import Issue
-from bhr_api.fhir import bundles
+from bhr_api.fhir import bundles, json_text
 from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import PATIENT_COMPARTMENT, RESOURCE_TYPES
+from bhr_api.fhir.references import parse_local
 from bhr_api.fhir.subset import subset
 from bhr_api.interactions.audit_search import search_audit_events
 from bhr_api.interactions.context import Context
@@ -16,6 +17,7 @@ from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
 from bhr_api.interactions.terminologies import search_context
+from bhr_api.search.chain import Chained, hops_of
 from bhr_api.search.compiler import Statement, compile_count, compile_page, compile_system_page
 from bhr_api.search.criteria import either
 from bhr_api.search.cursor import Position
@@ -64,6 +66,8 @@ async def answer(
     await _record(context, request, walk.applied, [*matches, *included])
     entries = [_entry(context, query, row) for row in (*matches, *included)]
     issues = [_ignored(name) for name in query.ignored]
+    if any(_leaves_version(context, one, row["body"]) for one in _chains(queries) for row in matches):
+        issues.append(_LEFT_VERSION)
     if is_more:
         issues.append(_incomplete(walk.links[-1][0]))
     if issues:
@@ -115,6 +119,30 @@ def _entry(context: Context, query: SearchQuery, row: Any) -> bytes:
         body = subset(body, summary=query.summary, elements=query.elements if row["mode"] == "match" else ())
     full_url = f"{context.base_url}/{RESOURCE_TYPES[row['resource_type'] - 1]}/{row['id']}"
     return bundles.search_entry(full_url, body, row["mode"])
+
+
+_LEFT_VERSION = Issue(
+    "warning",
+    "informational",
+    "The reference of a match names a version, and a chain of this search looked at the current one.",
+)
+
+
+def _chains(queries: Sequence[SearchQuery]) -> list[Chained]:
+    criteria = [criterion for query in queries for criterion in query.criteria]
+    return [hop for criterion in criteria for hop in hops_of(criterion) if isinstance(hop, Chained)]
+
+
+def _leaves_version(context: Context, chain: Chained, body: bytes) -> bool:
+    """Whether the chain goes from the resource to another version than its reference names, as far as can be told."""
+    if b"/_history/" not in body:
+        return False
+    resource = json_text.parse(body)
+    if resource["resourceType"] != chain.parameter.resource_type:
+        return False
+    literals = [value.get("reference") for _, value in chain.parameter.extract(resource) if isinstance(value, dict)]
+    found = [parse_local(literal, context.base_url) for literal in literals if isinstance(literal, str)]
+    return any(one is not None and one.version is not None and one.resource_type == chain.other for one in found)
 
 
 def _ignored(name: str) -> Issue:

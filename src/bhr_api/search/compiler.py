@@ -104,7 +104,7 @@ def _whole_page(matched: str, query: SearchQuery, visibility: Visibility, hasher
         page AS MATERIALIZED (SELECT * FROM matched LIMIT {query.count}),
         {include.reached_sql(query.includes, visibility, hasher, binder)},
         {_included("TRUE")}
-        SELECT 'match' AS mode, {columns}, sort FROM matched
+        SELECT 'match' AS mode, {columns}, sort, 0 AS pinned FROM matched
         UNION ALL
         {_INCLUDED_ROWS}
     """
@@ -112,9 +112,16 @@ def _whole_page(matched: str, query: SearchQuery, visibility: Visibility, hasher
 
 _INCLUDED_ROWS = """
     SELECT 'include' AS mode, r.resource_type, r.id, r.version, r.last_updated, r.patient, r.body, r.row_id,
-        NULL::text[] AS sort
+        NULL::text[] AS sort, pinned
     FROM included JOIN resource r ON r.tenant = $1 AND r.resource_type = included.resource_type
         AND r.row_id = included.row_id
+    WHERE pinned = 0
+    UNION ALL
+    SELECT 'include' AS mode, r.resource_type, r.id, r.version, r.last_updated, r.patient, r.body, r.row_id,
+        NULL::text[] AS sort, pinned
+    FROM included JOIN resource_history r ON r.tenant = $1 AND r.resource_type = included.resource_type
+        AND r.id = included.id AND r.version = included.pinned
+    WHERE pinned > 0
 """
 
 
@@ -122,9 +129,9 @@ def _included(condition: str) -> str:
     """The table of the first rows in their order that were reached, are under `condition` and no matches."""
     return f"""
         included AS (
-            SELECT DISTINCT row_id, resource_type FROM reached
-            WHERE depth > 0 AND {condition} AND row_id NOT IN (SELECT row_id FROM page)
-            ORDER BY row_id LIMIT {include.MAXIMUM_INCLUDED + 1}
+            SELECT DISTINCT row_id, pinned, resource_type, id FROM reached
+            WHERE depth > 0 AND {condition} AND (pinned > 0 OR row_id NOT IN (SELECT row_id FROM page))
+            ORDER BY row_id, pinned LIMIT {include.MAXIMUM_INCLUDED + 1}
         )
     """
 
@@ -134,13 +141,14 @@ def _compile_rest(queries: Sequence[SearchQuery], visibility: Visibility, hasher
     binder = visibility.binder()
     types = [query.resource_type for query in queries]
     matches = binder.bind(rest.matches, "bigint[]")
-    last, bound = binder.bind(rest.last, "bigint"), binder.bind(rest.bound, "bigint")
+    last = f"({binder.bind(rest.last, 'bigint')}, {binder.bind(rest.pinned, 'integer')})"
+    bound = binder.bind(rest.bound, "bigint")
     sql = f"""
         WITH RECURSIVE page AS MATERIALIZED (
             SELECT r.* FROM resource r WHERE {visibility.of_types(types, "s", "r", binder)} AND r.row_id = ANY({matches})
         ),
         {include.reached_sql(queries[0].includes, visibility, hasher, binder)},
-        {_included(f"row_id > {last} AND row_id <= {bound}")}
+        {_included(f"(row_id, pinned) > {last} AND row_id <= {bound}")}
         {_INCLUDED_ROWS}
     """
     return Statement(sql, binder.values)

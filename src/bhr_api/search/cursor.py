@@ -24,18 +24,21 @@ _NONCE_BYTES = 12
 class Rest(NamedTuple):
     """Where the included resources of a page go on: after the row id `last`, without rows made after `bound`.
 
+    Past versions, which a reference may name, follow the current one of their row; `pinned` is that of the last, or 0.
+
     `steps` are the row ids of the page's matches in ascending order, each as its distance from the one before: a thousand
     of them fit into an address.
     """
 
     steps: tuple[int, ...]
     last: int
+    pinned: int
     bound: int
 
     @classmethod
-    def of(cls, matches: Iterable[int], last: int, bound: int) -> "Rest":
+    def of(cls, matches: Iterable[int], last: int, pinned: int, bound: int) -> "Rest":
         """The rest of the page with these matches."""
-        return cls(tuple(after - before for before, after in pairwise([0, *sorted(matches)])), last, bound)
+        return cls(tuple(after - before for before, after in pairwise([0, *sorted(matches)])), last, pinned, bound)
 
     @property
     def matches(self) -> list[int]:

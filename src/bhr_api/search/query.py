@@ -116,7 +116,9 @@ def _too_much(limit: str) -> MalformedRequestError:
 def _take(query: SearchQuery, name: str, value: str, context: SearchContext) -> None:
     code, _, modifier = name.partition(":")
     if code in ("_include", "_revinclude"):
-        query.includes.append(parse_include(code, modifier, value, query.resource_type, context.served))
+        query.includes.append(
+            parse_include(code, modifier, value, query.resource_type, context.served, context.base_url)
+        )
         if len(query.includes) > MAXIMUM_INCLUDES:
             raise _too_much(f"at most {MAXIMUM_INCLUDES} includes")
     elif name in _CONTROLS:

@@ -74,6 +74,32 @@ def test_what_is_not_done_has_a_reason(rule: Rule) -> None:
     assert len(rule.reason) > 20
 
 
+OAUTH_RULES = rules("SMART App Launch 2.2 and OAuth")
+OAUTH_LEVELS = re.compile(r"(client )?(SHALL|MUST|SHOULD)( NOT)?")
+OAUTH_SECTIONS = re.compile(
+    r"\[[\w-]+\]\(https://hl7\.org/fhir/smart-app-launch/[\w-]+\.html#[\w-]+\)"
+    r"|\[RFC (\d+) §([\d.]+)\]\(https://www\.rfc-editor\.org/rfc/rfc\1#section-\2\)"
+)
+
+
+@pytest.mark.parametrize("rule", OAUTH_RULES, ids=lambda rule: rule.rule)
+def test_a_rule_of_oauth_has_a_place_and_tests(rule: Rule) -> None:
+    assert rule.state in STATES
+    assert OAUTH_LEVELS.fullmatch(rule.level)
+    assert OAUTH_SECTIONS.fullmatch(rule.section)
+    assert rule.tests
+    for test in rule.tests:
+        file, _, name = test.partition("::")
+        assert expected_failures(file)[name] == (rule.state == "not done"), test
+
+
+def test_oauth_is_told_whole() -> None:
+    assert len(OAUTH_RULES) >= 90
+    assert len({(rule.rule, rule.section) for rule in OAUTH_RULES}) == len(OAUTH_RULES)
+    for number in (6749, 7009, 7636, 7662, 9700):
+        assert any(f"RFC {number} " in rule.section for rule in OAUTH_RULES)
+
+
 def test_every_expected_failure_of_a_rule_is_told() -> None:
     told = {test for rule in RULES for test in rule.tests}
     for file in (ROOT / "tests" / "conformance").glob("test_rules_*.py"):

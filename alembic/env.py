@@ -2,6 +2,7 @@
 
 from sqlmodel import SQLModel
 
+import bhr_api.store.added_parameter_tables
 import bhr_api.store.audit_table
 import bhr_api.store.grants
 import bhr_api.store.job_tables

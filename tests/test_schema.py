@@ -7,6 +7,7 @@ import asyncpg
 import pytest
 from sqlmodel import SQLModel
 
+import bhr_api.store.added_parameter_tables
 import bhr_api.store.audit_table
 import bhr_api.store.grants
 import bhr_api.store.job_tables

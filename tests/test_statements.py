@@ -49,6 +49,7 @@ from tests.fixtures.auth import AuthServer, KeyedClient, MovableClock, jwks_of
 from tests.fixtures.database import TestServer, on_database
 from tests.fixtures.pages import Clinic, Visitor, forms_of
 from tests.fixtures.server import RunningServer, running_server, serve
+from tests.interactions.added_parameters import add, answer_of, search_parameter, wait_until_complete
 from tests.tenant_ties import Ties, read_schema, ties_of
 
 Resource = dict[str, Any]
@@ -133,6 +134,8 @@ OVER_ALL_TENANTS = {
     CHECK_OF_REFERENCES: "`check` looks at all tenants",
     "SELECT DISTINCT unnest(client.origins) AS origin": "a preflight carries no token, so its tenant is not known",
     "SELECT DISTINCT e.tenant FROM audit_event e": "the sealer asks which of the tenants it names have new events",
+    "SELECT statement_timestamp(), s.tenant": "a worker asks whether the search parameters of its tenants have changed",
+    "SELECT t.tenant FROM tenant t LEFT JOIN added": "a worker asks which tenants lack the parameters of the packages",
     "SELECT DISTINCT j.tenant FROM job j": "the runner of jobs asks which tenants have some to carry out or to sweep",
 }
 
@@ -245,6 +248,8 @@ def run_server(dsn: str, notes: Noted) -> str:
             authorize(server, tenant)
             let_app_in(server, tenant)
             let_in(server, tenant)
+            with server.client(server.token(tenant)) as client:
+                add_search_parameters(client, notes)
             wait_for_sealer(notes)
         finally:
             running.should_exit = True
@@ -350,6 +355,21 @@ def responsible(server: RunningServer, tenant: str) -> str:
         assert operator.put("CareTeam/team", json=team).status_code == 201
     server.set_role(tenant, "everything", "user/*.cruds", "caseload")
     return server.token(tenant, "user/*.cruds", username=server.account(tenant, practitioner, "everything"))
+
+
+def add_search_parameters(client: httpx.Client, notes: Noted) -> None:
+    """A parameter that is indexed, becomes another one, and goes."""
+    (id,) = add(client, search_parameter("x-goal", "Goal", "token", "Goal.description"))
+    wait_until_complete(client, id)
+    assert answer_of(client, "Goal?x-goal=a").status_code == 200
+    changed = search_parameter("x-goal", "Goal", "token", "Goal.category", id=id)
+    assert client.put(f"SearchParameter/{id}", json=changed).status_code == 200
+    wait_until_complete(client, id)
+    assert client.delete(f"SearchParameter/{id}").status_code == 204
+    give_up = time.monotonic() + 60
+    while not any("DELETE FROM added_parameter" in sql and values for sql, values in list(notes.executions.items())):
+        assert time.monotonic() < give_up, "nothing let go of the parameter"
+        time.sleep(0.1)
 
 
 def wait_for_sealer(notes: Noted) -> None:

@@ -4,7 +4,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from time import monotonic
 
 import asyncpg
@@ -32,7 +34,10 @@ from bhr_api.interactions.async_work import AsyncWork
 from bhr_api.interactions.context import Context, Origin
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.offered import Operations
+from bhr_api.interactions.parameter_keeping import ParameterKeeper, index_job
+from bhr_api.interactions.parameter_registration import JOB as PARAMETER_JOB
 from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
+from bhr_api.interactions.server_context import whole_tenant_context
 from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.job_runner import SLOTS, JobRunner
 from bhr_api.operations import OPERATIONS
@@ -76,6 +81,7 @@ class Application:
         self._dsn = dsn
         self._fhir: FHIRApplication | None = None
         self._database: Database | None = None
+        self._tenants: TenantRegistry | None = None
         self.is_stopping = False
         self.row_ids = RowIds()
         self._engine = engine_for(dsn, pool_size=_OAUTH_POOL, max_overflow=0, pool_timeout=settings.pool_wait_seconds)
@@ -195,7 +201,18 @@ class Application:
     def _job_handlers(self, fhir: FHIRApplication) -> dict[str, Handler]:
         """What carries out each kind of job (`job_runner` tells how to add one)."""
         kept = timedelta(hours=self._settings.async_result_hours)
-        return {async_requests.KIND: AsyncWork(fhir.context_of, kept)}
+        return {
+            async_requests.KIND: AsyncWork(fhir.context_of, kept),
+            PARAMETER_JOB: partial(index_job, self._own_context),
+        }
+
+    async def _own_context(self, database: Database, tenant: int) -> Context:
+        """The server itself as a caller, on the pool of what it does."""
+        assert self._tenants is not None
+        words = await self._tenants.words(tenant)
+        context = whole_tenant_context(database, self.row_ids, self._settings.base_url, words, "server")
+        # Rows that are indexed anew keep what integrity goes by.
+        return replace(context, integrity=self._settings.referential_integrity)
 
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
@@ -206,7 +223,7 @@ class Application:
             if settings.referential_integrity != "strict":
                 await references.forget_indexed(connection)
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
-        tenants = TenantRegistry(database)
+        tenants = self._tenants = TenantRegistry(database)
         definitions = DefinitionsRegistry(database)
         self._fhir = FHIRApplication(
             database=database,
@@ -240,14 +257,17 @@ class Application:
         await self._origins.reload(database)
         self._origins.start(database)
         upkeep, sealer = Upkeep(database), AuditSealer(database, tenants.numbers)
+        keeper = ParameterKeeper(database, self._own_context)
         upkeep.start()
         sealer.start()
         runner.start()
+        keeper.start()
         try:
             yield
         finally:
             self.is_stopping = True
             await runner.stop()
+            await keeper.stop()
             await upkeep.stop()
             await self._origins.stop()
             await tenants.stop()

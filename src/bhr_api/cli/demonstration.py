@@ -5,7 +5,7 @@ import time
 from datetime import timedelta
 
 from bhr_api.cli.databases import opened, tenant_called
-from bhr_api.cli.operator import EVERYTHING, operator_context
+from bhr_api.cli.operator import operator_context
 from bhr_api.cli.progress import progress_bar
 from bhr_api.cli.tokens import minted
 from bhr_api.errors import GoneError, NotFoundError
@@ -13,6 +13,7 @@ from bhr_api.fhir import json_text
 from bhr_api.interactions.batch import batch_or_transaction
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import read
+from bhr_api.interactions.server_context import EVERYTHING
 from bhr_api.samples import generate
 from bhr_api.settings import Settings
 from bhr_api.store import tenants

@@ -12,10 +12,12 @@ from bhr_api.cli.databases import database_of, opened, prepare, tenant_called
 from bhr_api.cli.failures import CommandError
 from bhr_api.cli.operator import operator_context
 from bhr_api.cli.options import DatabaseUrl, DataDir, PublicUrl, TypeNames, checked_types, settings_of
+from bhr_api.cli.parameters import index_in_tenants
 from bhr_api.cli.progress import progress_bar
 from bhr_api.fhir.references import ReferentialIntegrity
 from bhr_api.interactions import reindexing
 from bhr_api.interactions.context import Context
+from bhr_api.interactions.parameter_keeping import register_packages
 from bhr_api.search.referring import GENERATION_WITH_REFERENCES
 from bhr_api.settings import Settings
 from bhr_api.store import audit, heavy_tokens, references, statistics, tenants
@@ -103,6 +105,8 @@ async def _reindex(
 
 
 async def _reindex_tenant(context: Context, resource_types: Sequence[str], everything: bool) -> int:
+    await register_packages(context)
+    await index_in_tenants([context])
     counts = await reindexing.outdated(context, resource_types, everything=everything)
     done = 0
     with progress_bar(f"Indexing {context.words.name}", sum(counts.values())) as report:

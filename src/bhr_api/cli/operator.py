@@ -2,27 +2,26 @@
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from bhr_api.access import Caller, parse_scopes
-from bhr_api.interactions.context import Context, Origin
+from bhr_api.interactions.context import Context
 from bhr_api.interactions.definitions import DefinitionsRegistry
 from bhr_api.interactions.profile_checks import ProfileChecks, required_profiles
+from bhr_api.interactions.server_context import whole_tenant_context
 from bhr_api.interactions.tenants import TenantRegistry
-from bhr_api.search.visibility import Visibility
 from bhr_api.settings import Settings
 from bhr_api.store import references
-from bhr_api.store.audit import AuditEvent, AuditTrail
+from bhr_api.store.audit import AuditEvent
 from bhr_api.store.audit_table import AuditRow
 from bhr_api.store.database import Database
 from bhr_api.store.row_ids import RowIds
 
 # Who the audit says did it.
 CLIENT_ID = "command-line"
-EVERYTHING = "system/*.cruds"
 
 
 async def operator_context(database: Database, tenant: int, base_url: str) -> Context:
@@ -34,17 +33,9 @@ async def operator_context(database: Database, tenant: int, base_url: str) -> Co
         await row_ids.take_node(connection)
         if settings.referential_integrity != "strict":
             await references.forget_indexed(connection)
-    caller = Caller(tenant, CLIENT_ID, parse_scopes(EVERYTHING))
     definitions = DefinitionsRegistry(database)
-    return Context(
-        database=database,
-        audit=AuditTrail(database),
-        row_ids=row_ids,
-        base_url=base_url,
-        words=words,
-        caller=caller,
-        visibility=Visibility.of(caller, words.hasher),
-        origin=Origin(str(uuid.uuid4()), None),
+    return replace(
+        whole_tenant_context(database, row_ids, base_url, words, CLIENT_ID),
         definitions=definitions,
         profiles=ProfileChecks(definitions, settings.profiles, required_profiles(settings.required_profiles)),
         integrity=settings.referential_integrity,

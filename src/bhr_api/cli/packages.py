@@ -12,7 +12,8 @@ from bhr_api.cli.databases import database_of, opened
 from bhr_api.cli.failures import CommandError
 from bhr_api.cli.import_files import size_of
 from bhr_api.cli.operator import administration_event
-from bhr_api.cli.options import DatabaseUrl, DataDir, settings_of
+from bhr_api.cli.options import DatabaseUrl, DataDir, PublicUrl, settings_of
+from bhr_api.cli.parameters import index_in_tenants, register_in_every_tenant
 from bhr_api.cli.progress import Report, progress_bar
 from bhr_api.fhir.packages import BUILT_IN, Package, PackageError, read_package, unmet
 from bhr_api.store import audit, packages, tenants
@@ -27,15 +28,20 @@ app = typer.Typer(
 @app.command(epilog="Example: bhr-api packages add hl7.fhir.us.core-8.0.0.tgz hl7.terminology.r4-6.4.0.tgz")
 def add(
     files: Annotated[list[Path], typer.Argument(metavar="FILE.tgz", help="FHIR packages for R4.", show_default=False)],
+    public_url: PublicUrl = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Load packages, all or none of them, in any order; the server may run. Each is printed as a line of JSON."""
-    settings = settings_of(database_url=database_url, data_dir=data_dir)
+    """Load packages, all or none of them, in any order, and index the search parameters that they add to R4's.
+
+    The server may run. Each package is printed as a line of JSON.
+    """
+    settings = settings_of(public_url=public_url, database_url=database_url, data_dir=data_dir)
     with progress_bar("Reading", _size_of(files)) as report:
         given = _read_all(files, report)
     with database_of(settings) as dsn:
         added, loaded = asyncio.run(_add(dsn, given))
+        asyncio.run(_index(dsn, settings.base_url))
     for row in _mentioned(loaded, given):
         typer.echo(_json(row, loaded, was_added=(row.name, row.version) in added))
         if (row.name, row.version) not in added:
@@ -55,13 +61,16 @@ def list_packages(database_url: DatabaseUrl = None, data_dir: DataDir = None) ->
 @app.command(epilog="Example: bhr-api packages remove hl7.fhir.us.core@6.1.0")
 def remove(
     package: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="As it is listed.", show_default=False)],
+    public_url: PublicUrl = None,
     database_url: DatabaseUrl = None,
     data_dir: DataDir = None,
 ) -> None:
     """Take a package away; nothing is validated or searched by it any more."""
     name, _, version = package.rpartition("@")
-    with database_of(settings_of(database_url=database_url, data_dir=data_dir)) as dsn:
+    settings = settings_of(public_url=public_url, database_url=database_url, data_dir=data_dir)
+    with database_of(settings) as dsn:
         left = asyncio.run(_remove(dsn, name, version))
+        asyncio.run(_index(dsn, settings.base_url))
     typer.echo(f"Removed {package}.", err=True)
     _tell_of_missing([row for row in left if (name, version) in row.dependencies], left)
 
@@ -112,6 +121,12 @@ async def _add(dsn: str, given: Sequence[Package]) -> tuple[set[tuple[str, str]]
         names = {(package.name, package.version) for package in new}
         await _keep_events(connection, database, "package-add", names)
         return names, await packages.all_packages(connection)
+
+
+async def _index(dsn: str, base_url: str) -> None:
+    """Let the search parameters of every tenant follow from the packages that are loaded now."""
+    async with opened(dsn) as database:
+        await index_in_tenants(await register_in_every_tenant(database, base_url))
 
 
 def _is_new(package: Package, there: dict[tuple[str, str], bytes]) -> bool:

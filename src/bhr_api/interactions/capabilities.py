@@ -4,7 +4,7 @@ It names nothing that the server does not do.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from bhr_api import __version__
@@ -16,7 +16,8 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.offered import Operation, Operations
 from bhr_api.interactions.patch import PATCH_TYPES
 from bhr_api.interactions.requests import SERVER_WRITTEN
-from bhr_api.search.parameters import Parameter, parameters_of, special_parameters
+from bhr_api.search.parameters import Parameter, special_parameters
+from bhr_api.search.served_parameters import BUILT_IN, ParameterSet, ServedParameters
 
 _OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 _READING = ("read", "vread", "history-instance", "history-type", "search-type")
@@ -46,10 +47,12 @@ def capability_statement(
     operations: Operations[Context],
     profiles: Mapping[str, Sequence[str]],
     integrity: ReferentialIntegrity = "off",
+    served: ServedParameters = BUILT_IN,
 ) -> bytes:
     """The CapabilityStatement of the server at `base_url`, whose OAuth endpoints are under `issuer`, as JSON.
 
-    `profiles` are the loaded ones by resource type, `integrity` is what is promised of references.
+    `profiles` are the loaded ones by resource type, `integrity` is what is promised of references; `served` are the search
+    parameters, which include what a tenant has added.
     """
     statement: Resource = {
         "resourceType": "CapabilityStatement",
@@ -71,7 +74,9 @@ def capability_statement(
                 "mode": "server",
                 "documentation": f"{_INTEGRITY} {_REFERENCES[integrity]}",
                 "security": _security(issuer),
-                "resource": [_resource(name, operations, profiles.get(name, ()), integrity) for name in RESOURCE_TYPES],
+                "resource": [
+                    _resource(name, operations, profiles.get(name, ()), integrity, served) for name in RESOURCE_TYPES
+                ],
                 "interaction": [{"code": code} for code in _ON_SYSTEM],
                 **_operations([operation for operation in operations.all if "system" in operation.levels]),
             }
@@ -105,12 +110,12 @@ def _security(issuer: str) -> dict[str, Any]:
     }
 
 
-def parameters_served(resource_type: str) -> Mapping[str, Parameter]:
+def parameters_served(resource_type: str, served: ServedParameters = BUILT_IN) -> Mapping[str, Parameter]:
     """The parameters that a search of the type takes. Those of AuditEvent compile to columns of the audit table."""
-    served = parameters_of(resource_type)
+    parameters = served.of(resource_type)
     if resource_type != "AuditEvent":
-        return served
-    return {code: parameter for code, parameter in served.items() if code in SERVED_PARAMETERS}
+        return parameters
+    return {code: parameter for code, parameter in parameters.items() if code in SERVED_PARAMETERS}
 
 
 def special_parameters_served(resource_type: str) -> Mapping[str, SearchParameter]:
@@ -118,35 +123,36 @@ def special_parameters_served(resource_type: str) -> Mapping[str, SearchParamete
     return {} if resource_type in SERVER_WRITTEN else special_parameters(resource_type)
 
 
-def includes_of(resource_type: str) -> list[str]:
+def includes_of(resource_type: str, served: ServedParameters = BUILT_IN) -> list[str]:
     """The values of `_include`. Audit events are not rows of the resource table, so nothing comes with them."""
     if resource_type in SERVER_WRITTEN:
         return []
-    codes = [code for code, parameter in parameters_served(resource_type).items() if parameter.type == "reference"]
+    parameters = parameters_served(resource_type, served)
+    codes = [code for code, parameter in parameters.items() if parameter.type == "reference"]
     return ["*", *(f"{resource_type}:{code}" for code in codes)] if codes else []
 
 
-def reverse_includes_of(resource_type: str) -> list[str]:
+def reverse_includes_of(resource_type: str, served: ServedParameters = BUILT_IN) -> list[str]:
     """The values of `_revinclude`."""
-    return [] if resource_type in SERVER_WRITTEN else _reverse_includes()[resource_type]
+    return [] if resource_type in SERVER_WRITTEN else _reverse_includes(served.answering)[resource_type]
 
 
-@cache
-def _reverse_includes() -> dict[str, list[str]]:
+@lru_cache(maxsize=8)
+def _reverse_includes(parameters: ParameterSet) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {name: [] for name in RESOURCE_TYPES}
     for source in RESOURCE_TYPES:
         if source in SERVER_WRITTEN:
             continue
-        for code, parameter in parameters_of(source).items():
+        for code, parameter in parameters.of(source).items():
             if parameter.type == "reference":
                 for target in parameter.targets or RESOURCE_TYPES:
                     found[target].append(f"{source}:{code}")
     return found
 
 
-def _search_parameters(name: str) -> Iterator[tuple[str, str, str]]:
+def _search_parameters(name: str, served: ServedParameters) -> Iterator[tuple[str, str, str]]:
     """(code, canonical, type) of everything that a search of the type may name."""
-    for code, parameter in parameters_served(name).items():
+    for code, parameter in parameters_served(name, served).items():
         yield code, parameter.url, parameter.type
     for code, definition in special_parameters_served(name).items():
         yield code, definition.url, definition.type
@@ -158,7 +164,11 @@ def _operations(offered: Sequence[Operation[Context]]) -> dict[str, Any]:
 
 
 def _resource(
-    name: str, operations: Operations[Context], profiles: Sequence[str], integrity: ReferentialIntegrity
+    name: str,
+    operations: Operations[Context],
+    profiles: Sequence[str],
+    integrity: ReferentialIntegrity,
+    served: ServedParameters,
 ) -> dict[str, Any]:
     interactions = ("read", "search-type") if name in SERVER_WRITTEN else (*_READING, *_WRITING)
     described: dict[str, Any] = {
@@ -166,7 +176,7 @@ def _resource(
         **({"supportedProfile": list(profiles)} if profiles else {}),
         "interaction": [{"code": code} for code in interactions],
         "searchParam": [
-            {"name": code, "definition": url, "type": type} for code, url, type in _search_parameters(name)
+            {"name": code, "definition": url, "type": type} for code, url, type in _search_parameters(name, served)
         ],
     }
     if name not in SERVER_WRITTEN:
@@ -181,6 +191,6 @@ def _resource(
             # `enforced`: "ensures that references can always be resolved". `local` would refuse those to other servers.
             "referencePolicy": ["literal", "logical", *(["enforced"] if integrity == "strict" else [])],
         }
-    includes = {"searchInclude": includes_of(name), "searchRevInclude": reverse_includes_of(name)}
+    includes = {"searchInclude": includes_of(name, served), "searchRevInclude": reverse_includes_of(name, served)}
     own = _operations([operation for operation in operations.all if operation.is_of(name)])
     return described | {member: values for member, values in includes.items() if values} | own

@@ -12,8 +12,8 @@ from typing import NamedTuple, TypeVar
 
 import asyncpg
 
-from bhr_api.errors import ConflictError, MalformedRequestError, MultipleMatchesError
-from bhr_api.interactions.context import Context
+from bhr_api.errors import ConflictError, MalformedRequestError, MultipleMatchesError, OverloadedError
+from bhr_api.interactions.context import STALE_SECONDS, Context
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Parameters
 from bhr_api.interactions.terminologies import search_context
@@ -21,6 +21,7 @@ from bhr_api.search.compiler import compile_match
 from bhr_api.search.query import parse_query
 from bhr_api.store import versions
 from bhr_api.store.database import Connection
+from bhr_api.store.versions import OutdatedExtractionError
 
 ATTEMPTS = 4
 _T = TypeVar("_T")
@@ -34,17 +35,22 @@ class Match(NamedTuple):
 
 
 async def in_transaction(context: Context, work: Callable[[Connection], Awaitable[_T]]) -> _T:
-    """Run `work` in one database transaction, again when it collides with another one. Raises ConflictError at last.
+    """Run `work` in one database transaction, again when it collides with another one or is too slow for what it extracted.
 
-    `work` may run several times and must not keep anything between its runs.
+    `work` may run several times and must not keep anything between its runs. Raises ConflictError or OverloadedError at last.
     """
     for attempt in range(ATTEMPTS):
         try:
+            await context.words.refresh(STALE_SECONDS)
             async with context.database.acquire() as connection, connection.transaction():
                 answer = await work(connection)
                 if context.committing is not None:
                     await context.committing(connection, answer)
                 return answer
+        except OutdatedExtractionError as error:
+            if attempt == ATTEMPTS - 1:
+                raise OverloadedError("The server was too slow to store what it extracted; try again.") from error
+            await context.words.refresh(0.0)
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, asyncpg.UniqueViolationError) as error:
             if attempt == ATTEMPTS - 1:
                 raise ConflictError("Other requests are changing the same resources; try again.") from error

@@ -1,6 +1,6 @@
 """What every interaction has at hand: who asks, what they may see, and where things are kept."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,21 +17,53 @@ from bhr_api.search.referring import GENERATION_WITH_REFERENCES
 from bhr_api.search.served_parameters import BUILT_IN, ServedParameters
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.search.visibility import Visibility
+from bhr_api.store.added_parameters import LEASE
 from bhr_api.store.audit import AuditEvent, AuditTrail, append
 from bhr_api.store.database import Connection, Database
 from bhr_api.store.row_ids import RowIds
+from bhr_api.store.versions import ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class KnownParameters:
+    """The tenant's search parameters as of `generation`; the database takes what is extracted by them `until` a moment.
+
+    `state` tells whether two are the same parameters.
+    """
+
+    served: ServedParameters
+    until: datetime = ALWAYS
+    generation: int = 0
+    state: Hashable = ()
+
+
+# What is known of the search parameters is read anew when it is older, so that a write is stored well within the lease.
+STALE_SECONDS = LEASE.total_seconds() - 1.0
+
+
+async def _never_changes(_older_than_seconds: float) -> None:
+    """What is known of a tenant without a registry."""
 
 
 @dataclass(slots=True)
 class TenantWords:
-    """What belongs to one tenant and hardly changes: its hashes, cursors, search parameters, and tokens too common."""
+    """What belongs to one tenant and hardly changes: its hashes, cursors, search parameters, and tokens too common.
+
+    `refresh` reads anew what is `known` of the parameters, on a connection of its own, if it is older than so many seconds.
+    """
 
     tenant: int
     name: str
     hasher: TokenHasher
     seal: CursorSeal
     heavy: frozenset[int] = frozenset()
-    served: ServedParameters = BUILT_IN
+    known: KnownParameters = KnownParameters(BUILT_IN)
+    refresh: Callable[[float], Awaitable[None]] = _never_changes
+
+    @property
+    def served(self) -> ServedParameters:
+        """The tenant's search parameters."""
+        return self.known.served
 
 
 @dataclass(frozen=True, slots=True)

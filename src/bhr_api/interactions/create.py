@@ -9,6 +9,7 @@ from bhr_api.interactions.requests import Parameters, Request, parse_parameters
 from bhr_api.interactions.results import Result, of_version
 from bhr_api.interactions.write import Change, Stored, apply, new_id, notes_on, of_write, parse_resource
 from bhr_api.store.database import Connection
+from bhr_api.store.versions import OutdatedExtractionError
 
 
 async def create(context: Context, request: Request) -> Result:
@@ -22,7 +23,9 @@ async def create(context: Context, request: Request) -> Result:
     notes = await notes_on(context, resource)
     change = Change("create", request.resource_type, new_id(), resource, request.body, notes=notes)
     criteria = _criteria(request)
-    if criteria is None and context.committing is None and context.integrity == "off":
+    # What a SearchParameter adds is registered in its transaction.
+    is_alone = context.committing is None and context.integrity == "off" and request.resource_type != "SearchParameter"
+    if criteria is None and is_alone:
         return of_write(await _store_alone(context, change))
 
     async def work(connection: Connection) -> Result | str:
@@ -63,7 +66,8 @@ async def _store_alone(context: Context, change: Change) -> Stored:
     try:
         async with context.connection() as connection:
             return (await apply(context, connection, [change]))[0]
-    except asyncpg.UniqueViolationError:
-        # Another process made the same row id; the next one differs.
+    except (asyncpg.UniqueViolationError, OutdatedExtractionError):
+        # Another process made the same row id, and the next one differs; or what was extracted waited for too long.
+        await context.words.refresh(0.0)
         async with context.connection() as connection:
             return (await apply(context, connection, [change]))[0]

@@ -4,23 +4,25 @@ Versions, bodies and times stay as they are. Rows are locked some hundreds at a 
 them, so that the server may serve meanwhile.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
 
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES, Resource
 from bhr_api.interactions.conditional import in_transaction
-from bhr_api.interactions.context import Context
+from bhr_api.interactions.context import Context, KnownParameters
 from bhr_api.interactions.placing import place
 from bhr_api.interactions.relating import relate
 from bhr_api.resources import HOOKS
 from bhr_api.search.extract import index_entry
 from bhr_api.search.referring import FOLLOWING_GENERATION, reference_tokens
-from bhr_api.store import whole_types
+from bhr_api.store import versions, whole_types
 from bhr_api.store.database import Connection
 from bhr_api.store.versions import NewVersion
 from bhr_api.store.whole_types import IndexedRow
 
 BATCH = 250
+GIVE_WAY_EVERY = 20
 
 
 async def outdated(context: Context, resource_types: Collection[str], *, everything: bool) -> dict[str, int]:
@@ -41,7 +43,7 @@ async def reindex(context: Context, resource_type: str, *, everything: bool) -> 
             generation = _generation(context, everything)
             rows = await whole_types.lock_outdated(connection, context.tenant, number, generation, after_id, BATCH)
             if rows:
-                await _index(context, connection, resource_type, rows)
+                await index_rows(context, connection, resource_type, rows)
             return rows
 
         rows = await in_transaction(context, work)
@@ -56,17 +58,25 @@ def _generation(context: Context, everything: bool) -> int:
     return FOLLOWING_GENERATION if everything else context.index_generation
 
 
-async def _index(context: Context, connection: Connection, resource_type: str, rows: Sequence[IndexedRow]) -> None:
-    resources = [json_text.parse(row.body) for row in rows]
-    indexed = [_indexed(context, resource, row) for resource, row in zip(resources, rows, strict=True)]
+async def index_rows(context: Context, connection: Connection, resource_type: str, rows: Sequence[IndexedRow]) -> None:
+    """Put new index values in the place of those of `rows`, which are locked. Raises OutdatedExtractionError."""
+    known = context.words.known
+    await versions.promise(connection, known.until)
+    resources: list[Resource] = []
+    indexed: list[NewVersion] = []
+    for row in rows:
+        resources.append(json_text.parse(row.body))
+        indexed.append(_indexed(context, known, resources[-1], row))
+        if len(indexed) % GIVE_WAY_EVERY == 0:
+            await asyncio.sleep(0)
     if resource_type in HOOKS:
         await place(context, connection, list(zip(resources, indexed, strict=True)), {})
     await whole_types.index_anew(connection, context.tenant, indexed)
     await relate(context, connection, [(resource_type, resource["id"], resource) for resource in resources])
 
 
-def _indexed(context: Context, resource: Resource, row: IndexedRow) -> NewVersion:
-    entry = index_entry(resource, context.hasher, context.base_url, context.words.served.indexed)
+def _indexed(context: Context, known: KnownParameters, resource: Resource, row: IndexedRow) -> NewVersion:
+    entry = index_entry(resource, context.hasher, context.base_url, known.served.indexed)
     if context.integrity == "strict":
         entry.tokens |= reference_tokens(resource, context.hasher, context.base_url)
     return NewVersion(

@@ -16,6 +16,7 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.definitions import Definitions
 from bhr_api.interactions.requests import Parameters
 from bhr_api.search.meaning import SearchContext, terminology_names
+from bhr_api.search.served_parameters import ServedParameters
 from bhr_api.store.database import Connection
 
 _TYPES = ("ValueSet", "CodeSystem")
@@ -26,6 +27,9 @@ MAXIMUM_STORED = 200
 async def search_context(context: Context, parameters: Parameters, now: datetime) -> SearchContext:
     """What the meaning of `parameters` depends on, the terminology that they name included."""
     terminology = await terminology_of(context, terminology_names(parameters))
+    if context.held is None and not all(_is_known(name, context.words.served) for name, _ in parameters):
+        # It may have been added a moment ago, by way of another worker; to look costs less than the search would.
+        await context.words.refresh(0.0)
     return SearchContext(
         context.hasher,
         context.base_url,
@@ -35,6 +39,14 @@ async def search_context(context: Context, parameters: Parameters, now: datetime
         terminology,
         context.words.served,
     )
+
+
+def _is_known(name: str, served: ServedParameters) -> bool:
+    """Whether the parameter that decides is one of some type, whatever it is chained through."""
+    code = name.rpartition(".")[2]
+    if code.startswith("_has:"):
+        code = code.rpartition(":")[2]
+    return code.startswith("_") or served.is_some_code(code.partition(":")[0])
 
 
 async def terminology_of(context: Context, canonicals: Iterable[str]) -> Terminology:

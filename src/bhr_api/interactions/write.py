@@ -9,7 +9,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -28,8 +28,9 @@ from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
 from bhr_api.fhir.profiles.walk import Entries
 from bhr_api.fhir.validation import validate
-from bhr_api.interactions.context import Context
+from bhr_api.interactions.context import Context, KnownParameters
 from bhr_api.interactions.integrity import Deletion, IntegrityCheck, Write, lock_targets
+from bhr_api.interactions.parameter_registration import register_parameters
 from bhr_api.interactions.placing import place
 from bhr_api.interactions.read import not_found, require
 from bhr_api.interactions.relating import relate, visibility_of
@@ -145,7 +146,8 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     """Carry out `changes`, all of different resources, on `connection`; the caller commits.
 
     Nothing is written before all are checked. Raises ForbiddenError, NotFoundError, VersionConflictError,
-    PreconditionFailedError; with referential integrity also BrokenReferenceError and ReferencedError.
+    PreconditionFailedError, and OutdatedExtractionError, which `in_transaction` answers; with referential integrity also
+    BrokenReferenceError and ReferencedError.
     """
     for change in changes:
         _require_scope(context, change)
@@ -158,8 +160,13 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
     planned: list[_Plan] = []
     before = await visibility_of(context, connection, [row.patient for row in current.values()])
+    # One value for all, and for the whole way: what is extracted by it is refused when it has become too old.
+    known = context.words.known
+    if len(changes) > 1:
+        await versions.promise(connection, known.until)
+        known = replace(known, until=versions.ALWAYS)
     for change in changes:
-        planned.append(_plan(context, before, change, current.get(change.key), buried.get(change.key), now))
+        planned.append(_plan(context, before, known, change, current.get(change.key), buried.get(change.key), now))
         if len(planned) % GIVE_WAY_EVERY == 0:
             await asyncio.sleep(0)
     stored = [(plan.change, plan.new) for plan in planned if plan.new is not None]
@@ -171,6 +178,9 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     if integrity is not None:
         await _require_integrity(connection, integrity, planned)
     await _store(context, connection, planned, now)
+    defining = [change for change in changes if change.resource_type == "SearchParameter"]
+    if defining:
+        await register_parameters(context, connection, {change.id for change in defining})
     return [plan.stored for plan in planned]
 
 
@@ -210,6 +220,7 @@ def _require_scope(context: Context, change: Change) -> None:
 def _plan(
     context: Context,
     visibility: Visibility,
+    known: KnownParameters,
     change: Change,
     current: CurrentRow | None,
     buried: Tombstone | None,
@@ -231,7 +242,7 @@ def _plan(
     version = 1 if past is None else past.version + 1
     if past is not None:
         now = max(now, past.last_updated + timedelta(milliseconds=1))
-    new = _new_version(context, change, current, version, now)
+    new = _new_version(context, known, change, current, version, now)
     stored = Stored(change.resource_type, change.id, version, now, new.body, current is None, change.notes)
     return _Plan(change, current, new, stored)
 
@@ -270,7 +281,7 @@ def _require_creation_by_put(context: Context, change: Change) -> None:
 
 
 def _new_version(
-    context: Context, change: Change, current: CurrentRow | None, version: int, now: datetime
+    context: Context, known: KnownParameters, change: Change, current: CurrentRow | None, version: int, now: datetime
 ) -> NewVersion:
     assert change.resource is not None
     assert change.body is not None
@@ -282,9 +293,7 @@ def _new_version(
         last_updated=instant_text(now),
     )
     # A copy: when the transaction collides and is tried again, it starts from what the client sent.
-    entry = index_entry(
-        {**change.resource, "id": change.id}, context.hasher, context.base_url, context.words.served.indexed
-    )
+    entry = index_entry({**change.resource, "id": change.id}, context.hasher, context.base_url, known.served.indexed)
     if context.integrity == "strict":
         entry.tokens |= reference_tokens(change.resource, context.hasher, context.base_url)
     return NewVersion(
@@ -304,6 +313,7 @@ def _new_version(
         numbers=entry.numbers,
         dates=entry.dates,
         ordered=sorted(entry.ordered),
+        known_until=known.until,
     )
 
 

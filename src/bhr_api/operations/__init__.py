@@ -6,6 +6,7 @@ from bhr_api.operations.docref import DOCREF
 from bhr_api.operations.everything import ENCOUNTER_EVERYTHING, PATIENT_EVERYTHING
 from bhr_api.operations.expand import EXPAND
 from bhr_api.operations.explain import EXPLAIN
+from bhr_api.operations.index_status import INDEX_STATUS
 from bhr_api.operations.lastn import LASTN
 from bhr_api.operations.lookup import LOOKUP
 from bhr_api.operations.match import MATCH
@@ -32,4 +33,5 @@ OPERATIONS: tuple[Operation[Context], ...] = (
     LOOKUP,
     SUBSUMES,
     VALIDATE,
+    INDEX_STATUS,
 )

@@ -45,6 +45,7 @@ from bhr_api.routers.requests import (
     require_patch_body,
 )
 from bhr_api.routers.responses import headers_of, pretty, send_refusal, send_response, written_body
+from bhr_api.search.served_parameters import BUILT_IN, ServedParameters
 from bhr_api.search.visibility import Visibility
 from bhr_api.store.audit import AuditEvent, AuditTrail
 from bhr_api.store.database import Database
@@ -239,8 +240,9 @@ class FHIRApplication:
         exchange.interaction = "capabilities"
         parameters = dict(parse_parameters(query))
         require_json_answer(headers, parameters.get("_format"))
-        body, tag = await self._statement()
+        body, tag = await self._statement(await self._served_to(headers))
         response_headers = [(b"access-control-allow-origin", b"*"), (b"x-request-id", request_id.encode())]
+        response_headers.append((b"vary", b"Authorization"))
         response_headers.append((b"etag", f'W/"{tag}"'.encode()))
         if is_named(tag, headers.get(b"if-none-match") or ""):
             await send_response(send, 304, response_headers, None, headers, head=head)
@@ -250,14 +252,30 @@ class FHIRApplication:
         await send_response(send, 200, response_headers, body, headers, head=head)
         return 200
 
-    async def _statement(self) -> tuple[bytes, str]:
-        """The CapabilityStatement and its entity tag, made anew when the loaded packages change."""
+    async def _served_to(self, headers: Headers) -> ServedParameters:
+        """The search parameters of the tenant whose token was sent; without one those that every tenant has.
+
+        What a tenant adds is nobody else's business, and a token that is not valid opens no more than none.
+        """
+        if headers.authorization() is None:
+            return BUILT_IN
+        try:
+            caller = await self.tokens.caller(headers.authorization())
+            return (await self.tenants.words(caller.tenant)).served
+        except UnauthenticatedError:
+            return BUILT_IN
+
+    async def _statement(self, served: ServedParameters) -> tuple[bytes, str]:
+        """The CapabilityStatement and its entity tag; the one without a token is made anew when the packages change."""
         generation = await self.definitions.generation()
-        if self.made_statement is None or self.made_statement[0] != generation:
-            profiles = {name: await self.definitions.supported_profiles(name) for name in RESOURCE_TYPES}
-            statement = capability_statement(self.base_url, self.issuer, self.operations, profiles, self.integrity)
-            self.made_statement = (generation, statement, sha256(statement).hexdigest()[:16])
-        return self.made_statement[1:]
+        if served is BUILT_IN and self.made_statement is not None and self.made_statement[0] == generation:
+            return self.made_statement[1:]
+        profiles = {name: await self.definitions.supported_profiles(name) for name in RESOURCE_TYPES}
+        statement = capability_statement(self.base_url, self.issuer, self.operations, profiles, self.integrity, served)
+        made = (generation, statement, sha256(statement).hexdigest()[:16])
+        if served is BUILT_IN:
+            self.made_statement = made
+        return made[1:]
 
     async def _record_refusal(
         self, exchange: _Exchange, error: RefusalError, request_id: str, source: str | None

@@ -4,13 +4,17 @@ Nothing here is indexed: it is for rows that something else has found, or for fe
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from bhr_api.fhir.definitions import json_names
+from bhr_api.fhir.definitions import is_subtype, json_names
+from bhr_api.fhirpath.parser import parse
+from bhr_api.fhirpath.syntax import Call, Invocation, Literal, Member, Operation, Syntax, TypeName, TypeOperation
 from bhr_api.search.criteria import Criterion
 from bhr_api.search.parameters import Parameter
+from bhr_api.search.value_types import is_made_of
 from bhr_api.store.sql import Binder
 
 Inner = Mapping[str, Sequence[str]]
@@ -34,12 +38,8 @@ TEXTS: Inner = {
     "Reference": [".display"],
 }
 
-# Expressions that a JSON path can follow: names, one `where(name = 'text')` among them, and at the end a cast or the test of a
-# reference's type.
-_FOLLOWED = re.compile(
-    r"\(?\s*(?P<names>[\w.]+?)(?:\.where\((?P<name>\w+)\s*=\s*'(?P<text>[\w-]+)'\)(?P<rest>(?:\.\w+)*))?"
-    r"(?:\s+as\s+(?P<cast>\w+)|\.(?:as|ofType)\((?P<type>\w+)\))?\s*\)?(?:\.where\(resolve\(\) is \w+\))?"
-)
+# What may stand in a filter of a JSON path, which is part of the statement's text.
+_PLAIN_TEXT = re.compile(r"[\w\-:/.#?=&%+~]*", re.ASCII)
 
 
 def body_values(parameter: Parameter, inner: Inner, row: str, *, only: bool = False) -> str | None:
@@ -58,16 +58,14 @@ def body_values(parameter: Parameter, inner: Inner, row: str, *, only: bool = Fa
 
 def _json_paths(parameter: Parameter, inner: Inner, *, only: bool) -> list[str] | None:
     """PostgreSQL JSON paths of a simple FHIRPath expression; lax mode walks through lists, but for the last one."""
+    followed = _followed(parameter.expression, parameter.resource_type)
+    if followed is None:
+        return None
     found: list[str] = []
-    for alternative in parameter.expression.split("|"):
-        match = _FOLLOWED.fullmatch(alternative.strip())
-        if match is None:
-            return None
-        steps = [_Step(name) for name in match["names"].split(".")[1:]]
-        if match["name"]:
-            steps[-1] = _Step(steps[-1].name, f' ? (@.{match["name"]} == "{match["text"]}")')
-            steps += [_Step(name) for name in match["rest"].split(".")[1:]]
-        for path, type_name in _paths_of(parameter.resource_type, steps, match["cast"] or match["type"]):
+    for steps, cast in followed:
+        for path, type_name in _paths_of(parameter.resource_type, steps, cast):
+            if not is_made_of(parameter.type, type_name):
+                continue
             if type_name in inner:
                 found += [f"${path}{place}[*]" for place in inner[type_name]]
             elif not only:
@@ -76,10 +74,75 @@ def _json_paths(parameter: Parameter, inner: Inner, *, only: bool) -> list[str] 
 
 
 class _Step(NamedTuple):
-    """An element's name, and the JSON path's filter on it."""
+    """An element's name, and the JSON path's filters on it."""
 
     name: str
     filter: str = ""
+
+
+class _Followed(NamedTuple):
+    """One alternative of an expression that a JSON path can follow: its steps, and the type that it is cast to at the end."""
+
+    steps: tuple[_Step, ...] = ()
+    cast: str | None = None
+
+
+class _NotFollowedError(Exception):
+    """A JSON path cannot say the expression."""
+
+
+@lru_cache(maxsize=4096)
+def _followed(expression: str, resource_type: str) -> tuple[_Followed, ...] | None:
+    """The alternatives: names, filters by an equal text among them, and at the end a cast or the test of a reference's type."""
+    try:
+        return tuple(_alternatives(parse(expression), resource_type)) if expression else None
+    except _NotFollowedError:
+        return None
+
+
+def _alternatives(syntax: Syntax, resource_type: str) -> Iterator[_Followed]:
+    match syntax:
+        case Operation("|", left, right):
+            yield from _alternatives(left, resource_type)
+            yield from _alternatives(right, resource_type)
+        case _:
+            yield _along(syntax, resource_type)
+
+
+def _along(syntax: Syntax, resource_type: str) -> _Followed:
+    match syntax:
+        case Member(name) if is_subtype(resource_type, name):
+            return _Followed()
+        case TypeOperation("as", operand, TypeName(_, type_name)):
+            return _uncast(operand, resource_type)._replace(cast=type_name)
+        case Invocation(source, Call("as" | "ofType", (Member(type_name),))):
+            return _uncast(source, resource_type)._replace(cast=type_name)
+        case Invocation(source, Call("where", (TypeOperation("is", Call("resolve", ()), _),))):
+            return _along(source, resource_type)
+        case Invocation(source, Member(name)):
+            steps, _ = _uncast(source, resource_type)
+            return _Followed((*steps, _Step(name)))
+        case Invocation(source, Call("where", (Operation("=", Member(name), Literal(str(text))),))):
+            return _filtered(_uncast(source, resource_type), name, text)
+        case Invocation(source, Call("extension", (Literal(str(text)),))):
+            steps, _ = _uncast(source, resource_type)
+            return _filtered(_Followed((*steps, _Step("extension"))), "url", text)
+    raise _NotFollowedError
+
+
+def _uncast(syntax: Syntax, resource_type: str) -> _Followed:
+    """What goes on: a cast is followed at the end only."""
+    followed = _along(syntax, resource_type)
+    if followed.cast is not None:
+        raise _NotFollowedError
+    return followed
+
+
+def _filtered(followed: _Followed, name: str, text: str) -> _Followed:
+    if not followed.steps or not name.isidentifier() or not name.isascii() or not _PLAIN_TEXT.fullmatch(text):
+        raise _NotFollowedError
+    *before, last = followed.steps
+    return _Followed((*before, _Step(last.name, f'{last.filter} ? (@.{name} == "{text}")')))
 
 
 def _paths_of(type_name: str, steps: Sequence[_Step], wanted: str | None) -> list[tuple[str, str]]:

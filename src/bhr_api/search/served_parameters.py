@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bhr_api.errors import BeingIndexedError
+from bhr_api.fhir.definitions import SEARCH_PARAMETERS
 from bhr_api.search.parameters import Parameter, parameters_of
+from bhr_api.search.project_parameters import PROJECT_PARAMETERS
 
 
 class ParameterSet:
@@ -38,6 +40,7 @@ class ServedParameters:
     answering: ParameterSet = field(default_factory=ParameterSet)
     indexed: ParameterSet = field(default_factory=ParameterSet)
     building: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    added_codes: frozenset[str] = frozenset()
 
     def of(self, resource_type: str) -> Mapping[str, Parameter]:
         """Those that a search of `resource_type` may name, by code."""
@@ -54,6 +57,10 @@ class ServedParameters:
         """Whether there is such a parameter, even if it does not answer yet."""
         return code in self.answering.of(resource_type) or (resource_type, code) in self.building
 
+    def is_some_code(self, code: str) -> bool:
+        """Whether any type has a parameter of that code, even if it does not answer yet."""
+        return code in _BUILT_IN_CODES or code in self.added_codes
+
     def with_progress(self, building: Mapping[tuple[str, str], int]) -> "ServedParameters":
         """The same parameters, of which more is indexed."""
         return replace(self, building=building)
@@ -63,6 +70,13 @@ class ServedParameters:
         if percent is not None:
             raise BeingIndexedError(resource_type, code, percent)
 
+
+_BUILT_IN_CODES = frozenset(
+    code
+    for defined in (SEARCH_PARAMETERS, PROJECT_PARAMETERS)
+    for parameters in defined.values()
+    for code in parameters
+)
 
 BUILT_IN = ServedParameters()
 """R4's and the project's alone; shared by all tenants that add nothing."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from bhr_api.errors import UnsupportedParameterError
-from bhr_api.fhir.definitions import RESOURCE_TYPES, elements_of
+from bhr_api.fhir.definitions import RESOURCE_TYPES, elements_of, is_type
 from bhr_api.fhir.references import ID, parse_local
 from bhr_api.search.body_values import Inner, body_values
 from bhr_api.search.criteria import Both, Criterion, Either, Not, Written
@@ -59,8 +59,11 @@ def _is_single_path(expression: str) -> bool:
     match = _SIMPLE.fullmatch(expression.strip())
     if match is None:
         return False
-    types: Sequence[str] = match[1].split(".")[:1]
-    for name in match[1].split(".")[1:]:
+    head, *names = match[1].split(".")
+    if not is_type(head):
+        return False
+    types: Sequence[str] = [head]
+    for name in names:
         element = elements_of(types[0]).get(name) if len(types) == 1 else None
         if element is None or element.max != 1:
             return False

@@ -10,6 +10,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import asyncpg
+
 from bhr_api.store import audit
 from bhr_api.store.audit import AuditEvent
 from bhr_api.store.database import Connection
@@ -23,6 +25,8 @@ POST, PUT, PATCH, DELETE = METHODS
 
 # asyncpg's way of writing timestamptz '-infinity': a row without a main date.
 NO_DATE = datetime.min  # noqa: DTZ901
+# And 'infinity': what was extracted by search parameters that never change.
+ALWAYS = datetime.max  # noqa: DTZ901
 
 Key = tuple[int, str]
 
@@ -60,7 +64,7 @@ class Tombstone(NamedTuple):
 
 @dataclass(slots=True)
 class NewVersion:
-    """A version to be stored: its row and its index rows.
+    """A version to be stored: its row and its index rows, which were extracted by what is right until `known_until`.
 
     `strings` are (parameter, value); `numbers` (parameter, unit, low, high, element or None); `dates` (parameter, start,
     end); `ordered` tokens get posting rows.
@@ -82,6 +86,7 @@ class NewVersion:
     numbers: Sequence[tuple[int, int, Decimal, Decimal, Sequence[int] | None]]
     dates: Sequence[tuple[int, datetime, datetime]]
     ordered: Sequence[int]
+    known_until: datetime = ALWAYS
 
     def row(self, tenant: int) -> tuple[Any, ...]:
         """The values of the row, in the order of `_INSERT` and `_UPDATE`."""
@@ -101,17 +106,27 @@ class NewVersion:
             end,
             self.tokens,
             self.body,
+            self.known_until,
         )
 
 
-_INSERT = """
+class OutdatedExtractionError(Exception):
+    """What was to be stored was extracted by search parameters that others may have gone beyond; extract it anew."""
+
+
+# Nought, or an error where the time is over by which the version should have been stored. By then the transaction has its
+# number, so that whoever looks for the transactions of that moment finds it (store/added_parameters.py).
+IN_TIME = "0 / (CASE WHEN pg_current_xact_id() IS NOT NULL AND clock_timestamp() < {} THEN 1 ELSE 0 END)"
+
+_PROMISE = f"SELECT {IN_TIME.format('$1::timestamptz')}"
+_INSERT = f"""
     INSERT INTO resource (tenant, resource_type, id, version, encoding, method, index_generation, row_id, self_token, patient,
         last_updated, date_start, date_end, tokens, body)
-    VALUES ($1, $2, $3, $4, 0, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+    VALUES ($1, $2, $3, $4, {IN_TIME.format("$15")}, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
 """
-_UPDATE = """
-    UPDATE resource SET version = $4, encoding = 0, method = $5, index_generation = $6, row_id = $7, self_token = $8,
-        patient = $9, last_updated = $10, date_start = $11, date_end = $12, tokens = $13, body = $14
+_UPDATE = f"""
+    UPDATE resource SET version = $4, encoding = {IN_TIME.format("$15")}, method = $5, index_generation = $6, row_id = $7,
+        self_token = $8, patient = $9, last_updated = $10, date_start = $11, date_end = $12, tokens = $13, body = $14
     WHERE tenant = $1 AND resource_type = $2 AND id = $3
 """
 # The index rows of any number of versions: one array a column. `element` travels as text, since PostgreSQL's arrays of
@@ -178,9 +193,20 @@ async def _put_one(
     names = (*columns, "audit") if event else tuple(columns)
     sql = _ONE_STATEMENT.get((statement, names))
     if sql is None:
-        sql = _ONE_STATEMENT[statement, names] = _with_index_rows(statement, names, 15)
+        sql = _ONE_STATEMENT[statement, names] = _with_index_rows(statement, names, 16)
     values = [column for name in columns for column in columns[name]]
     await connection.execute(sql, *new.row(tenant), *values, *(event or ()))
+
+
+async def promise(connection: Connection, known_until: datetime) -> None:
+    """Let the transaction store whatever is extracted by what is known until then, however long it takes.
+
+    Raises OutdatedExtractionError when that is over already.
+    """
+    try:
+        await connection.execute(_PROMISE, known_until)
+    except asyncpg.DivisionByZeroError as error:
+        raise OutdatedExtractionError from error
 
 
 async def insert(
@@ -188,13 +214,16 @@ async def insert(
 ) -> None:
     """Store new resources with their index rows, and the audit event of a single one in the same statement.
 
-    Raises asyncpg.UniqueViolationError where a (type, id) is live.
+    Raises asyncpg.UniqueViolationError where a (type, id) is live, and OutdatedExtractionError.
     """
     await _put(connection, tenant, versions, _INSERT, event)
 
 
 async def replace(connection: Connection, tenant: int, versions: Sequence[NewVersion]) -> None:
-    """Put `versions` in the place of the live rows that the caller has locked: these move to the history."""
+    """Put `versions` in the place of the live rows that the caller has locked: these move to the history.
+
+    Raises OutdatedExtractionError.
+    """
     await _to_history(connection, tenant, [(new.resource_type, new.id) for new in versions])
     await _put(connection, tenant, versions, _UPDATE, None)
 
@@ -202,10 +231,13 @@ async def replace(connection: Connection, tenant: int, versions: Sequence[NewVer
 async def _put(
     connection: Connection, tenant: int, versions: Sequence[NewVersion], statement: str, event: AuditEvent | None
 ) -> None:
-    if len(versions) == 1:
-        await _put_one(connection, tenant, versions[0], statement, event)
-        return
-    await connection.executemany(statement, [new.row(tenant) for new in versions])
+    try:
+        if len(versions) == 1:
+            await _put_one(connection, tenant, versions[0], statement, event)
+            return
+        await connection.executemany(statement, [new.row(tenant) for new in versions])
+    except asyncpg.DivisionByZeroError as error:
+        raise OutdatedExtractionError from error
     for name, columns in index_columns(versions).items():
         sql = INDEX_ROWS[name].format(*(f"${n + 2}" for n in range(INDEX_COLUMNS[name])))
         await connection.execute(sql, tenant, *columns)

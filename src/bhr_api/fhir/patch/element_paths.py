@@ -4,35 +4,25 @@ A path comes from a client and is run on the server, so that only functions are 
 resource and the path do.
 """
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 from bhr_api.fhir.patch.located_resource import LocatedResource
 from bhr_api.fhir.patch.refusals import inapplicable, malformed, shown
+from bhr_api.fhirpath.bounds import MAXIMUM_LENGTH, refuse_costly
 from bhr_api.fhirpath.compiler import compile_expression, compile_syntax
 from bhr_api.fhirpath.errors import FHIRPathError
 from bhr_api.fhirpath.lexer import tokens_of
 from bhr_api.fhirpath.nodes import Environment, Evaluate, Node, Nodes, Scope, resource_node
 from bhr_api.fhirpath.parser import parse
-from bhr_api.fhirpath.syntax import Call, ExternalConstant, Indexer, Invocation, Syntax, walk
-
-MAX_PATH_LENGTH = 2000
-
-_FUNCTIONS = frozenset(
-    "all as contains count empty endsWith exists extension first getValue hasValue iif indexOf is last length lower not"
-    " ofType resolve single skip startsWith substring tail take toBoolean toDate toDateTime toDecimal toInteger toString"
-    " trim upper where".split()
-)
-# Within a criterion these would start again from the whole resource for each item.
-_WHOLES = frozenset(("context", "resource", "rootResource"))
+from bhr_api.fhirpath.syntax import Call, Invocation, Syntax, walk
 
 
 class ElementPath:
     """A path of one operation. Raises `MalformedRequestError` where it is no FHIRPath, or one that is not taken."""
 
     def __init__(self, text: str, resource_type: str, place: str) -> None:
-        if len(text) > MAX_PATH_LENGTH:
-            raise malformed(f"The path is longer than {MAX_PATH_LENGTH} characters.", place)
+        if len(text) > MAXIMUM_LENGTH:
+            raise malformed(f"The path is longer than {MAXIMUM_LENGTH} characters.", place)
         self.text = text
         self.place = place
         try:
@@ -41,7 +31,10 @@ class ElementPath:
             self._expression = compile_expression(expression, resource_type)
         except FHIRPathError as error:
             raise malformed(f"The path is no FHIRPath: {error}.", place) from error
-        _refuse_costly(syntax, place)
+        try:
+            refuse_costly(syntax)
+        except FHIRPathError as error:
+            raise malformed(f"The path cannot be taken: {error}.", place) from error
         self._references = [compile_syntax(each) for each in _resolved_in(syntax)]
 
     def nodes_in(self, located: LocatedResource) -> Nodes:
@@ -89,26 +82,6 @@ def _with_div_as_a_name(text: str) -> str:
 
 def _found(evaluate: Evaluate, root: Node, environment: Environment) -> Nodes:
     return evaluate([root], Scope(environment, [root]))
-
-
-def _refuse_costly(syntax: Syntax, place: str) -> None:
-    for node in walk(syntax):
-        if isinstance(node, Call) and node.name not in _FUNCTIONS:
-            raise malformed(f"{node.name}() is not taken in a path; these are: {', '.join(sorted(_FUNCTIONS))}.", place)
-    for argument in _arguments_in(syntax):
-        for node in walk(argument):
-            if isinstance(node, ExternalConstant) and node.name in _WHOLES:
-                raise malformed(f"%{node.name} is not taken within a criterion or an index.", place)
-            if isinstance(node, Call) and node.name == "resolve":
-                raise malformed("resolve() is not taken within a criterion or an index.", place)
-
-
-def _arguments_in(syntax: Syntax) -> Iterator[Syntax]:
-    for node in walk(syntax):
-        if isinstance(node, Call):
-            yield from node.arguments
-        elif isinstance(node, Indexer):
-            yield node.index
 
 
 def _resolved_in(syntax: Syntax) -> list[Syntax]:

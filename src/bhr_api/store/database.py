@@ -68,6 +68,14 @@ async def _leave_as_it_is(_connection: Connection) -> None:
     """asyncpg has ended any open transaction by now; nothing here changes a session otherwise, so a reset is saved."""
 
 
+def _is_closed(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken it back, as it does with one that is closed.
+        return True
+
+
 class Database:
     """The pool and the clock of the database.
 
@@ -130,6 +138,9 @@ class Database:
                 "The request needs more work than one request may take. Narrow it, for example by patient or date."
             ) from error
         except _CONNECTION_LOST as error:
+            # asyncpg tells of wrong arguments by the same class as of a connection that is gone: those are our own fault.
+            if isinstance(error, asyncpg.InterfaceError) and not _is_closed(connection):
+                raise
             # What is lost cannot be reset for the next one; asyncpg would try, and complain of the open transaction.
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()

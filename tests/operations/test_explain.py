@@ -202,3 +202,23 @@ def test_another_tenants_rows_are_not_counted(record: httpx.Client, server: Any)
         put(stranger, named("Basic", "b", code={"text": "x"}))
         (statement,) = all_of(explained(stranger, "/Observation/$explain?_sort=-date"), "statement")
     assert (statement["rowsGiven"], statement["rowsVisited"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("patients", "taken"),
+    [
+        pytest.param(2, ["index", None], id="few-to-begin-from"),
+        pytest.param(65, [None, "order"], id="many-to-begin-from"),
+    ],
+)
+def test_of_two_roads_the_one_that_was_taken_is_told(
+    record: httpx.Client, patients: int, taken: list[str | None]
+) -> None:
+    for number in range(patients):
+        patient = {"resourceType": "Patient", "id": f"many-{number}", "name": [{"family": "Manyfold"}]}
+        assert record.put(f"/Patient/many-{number}", json=patient).status_code == 201
+    told = explained(record, "/Observation/$explain?patient.family=Manyfold")
+    roads = all_of(told, "road")
+    assert [one["code"] if one["isTaken"] else None for one in roads] == taken
+    assert ["rowsVisited" in one for one in roads] == [one is not None for one in taken]
+    assert [one["road"] for one in all_of(told, "statement")] == [one for one in taken if one]

@@ -129,9 +129,10 @@ async def _explained(
     statements = list(_statements(context, query, position))
     async with context.connection() as connection:
         executions = [await execute(connection, statement) for _, statement in statements]
-    road = statements[0][1].road or _IN_ORDER
+    roads = list(_taken(statements[0][1], executions[0]))
+    road = next((one for one, rows in roads if rows is not None), roads[-1][0])
     used = list(_used(query, asked, road, context.words.heavy))
-    told = [_road(road), *(_criterion(one) for one in used)]
+    told = [*(_road(one, rows, len(roads)) for one, rows in roads), *(_criterion(one) for one in used)]
     for (kind, statement), execution in zip(statements, executions, strict=True):
         told.append(_statement(kind, statement, execution))
     work = most_work(executions)
@@ -159,8 +160,21 @@ def _used(query: SearchQuery, asked: Sequence[_Asked], road: Road, heavy: frozen
             yield used_parameter(one.name, own, road, query, heavy)
 
 
-def _road(road: Road) -> Resource:
+def _taken(statement: Statement, execution: Execution) -> Iterator[tuple[Road, int | None]]:
+    """Each road of the statement with the rows that were looked at on it; None on one that is not known to be taken."""
+    roads = statement.roads or (_IN_ORDER,)
+    if len(roads) == 1:
+        yield roads[0], None if execution.is_cut else execution.rows_visited
+    else:
+        yield from zip(roads, execution.rows_by_way or [None] * len(roads), strict=True)
+
+
+def _road(road: Road, rows: int | None, number: int) -> Resource:
+    """Of several roads it is told, too, whether the statement took this one and how far it went."""
     parts = [_part("code", "Code", road.name), _part("meaning", "String", MEANINGS[road.name])]
+    if number > 1:
+        parts.append(_part("isTaken", "Boolean", rows is not None))
+        parts += [] if rows is None else [_part("rowsVisited", "UnsignedInt", rows)]
     return {"name": "road", "part": parts}
 
 
@@ -171,9 +185,11 @@ def _criterion(used: UsedParameter) -> Resource:
 
 def _statement(kind: str, statement: Statement, execution: Execution) -> Resource:
     sql = " ".join(statement.sql.split())
+    roads = list(_taken(statement, execution))
+    taken = [road for road, rows in roads if rows is not None] or [road for road, _ in roads]
     parts = [
         _part("kind", "Code", kind),
-        _part("road", "Code", (statement.road or _IN_ORDER).name),
+        *(_part("road", "Code", road.name) for road in taken),
         _part("sql", "String", sql),
         _part("values", "String", _types_of_values(sql)),
         _part("isCut", "Boolean", execution.is_cut),

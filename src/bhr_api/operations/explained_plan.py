@@ -5,7 +5,7 @@ tenants: neither is told.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -49,12 +49,16 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What one statement took; nothing but its `visits` when its time limit cut it."""
+    """What one statement took; nothing but its `visits` when its time limit cut it.
+
+    `rows_by_way`: of each of several ways to the rows, how many rows were looked at; None of one that was not taken.
+    """
 
     visits: tuple[Visit, ...]
     planning_milliseconds: Decimal | None = None
     milliseconds: Decimal | None = None
     rows_given: int | None = None
+    rows_by_way: tuple[int | None, ...] = ()
 
     @property
     def is_cut(self) -> bool:
@@ -64,25 +68,45 @@ class Execution:
     @property
     def rows_visited(self) -> int:
         """How many rows were looked at to give those that were given."""
-        return sum(visit.rows or 0 for visit in self.visits if not visit.is_of_index_alone)
+        return _rows(self.visits)
 
 
 async def execute(connection: Connection, statement: Statement) -> Execution:
     """Run the statement, which is one that reads, within the time limit of statements; where that cuts it, plan it only."""
     try:
         async with connection.transaction(readonly=True):
-            return _execution(await connection.fetchval(f"{_RUN} {statement.sql}", *statement.values))
+            told = await connection.fetchval(f"{_RUN} {statement.sql}", *statement.values)
+            return _execution(told, len(statement.roads))
     except asyncpg.QueryCanceledError:
-        return _execution(await connection.fetchval(f"{_PLAN_ONLY} {statement.sql}", *statement.values))
+        told = await connection.fetchval(f"{_PLAN_ONLY} {statement.sql}", *statement.values)
+        return _execution(told, len(statement.roads))
 
 
-def _execution(text: str) -> Execution:
+def _execution(text: str, ways: int) -> Execution:
     told = json.loads(text)[0]
     visits = tuple(_visits(told["Plan"], ""))
     if "Execution Time" not in told:
         return Execution(visits)
     planning, running = (Decimal(str(round(told[name], 3))) for name in ("Planning Time", "Execution Time"))
-    return Execution(visits, planning, running, round(told["Plan"]["Actual Rows"]))
+    by_way = tuple(_rows_of_way(way) for way in _ways(told["Plan"], ways)) if ways > 1 else ()
+    return Execution(visits, planning, running, round(told["Plan"]["Actual Rows"]), by_way)
+
+
+def _ways(node: Node, number: int) -> list[Node]:
+    """The nodes of so many ways, which one node puts together; empty where there is none."""
+    members = [below for below in node.get("Plans", ()) if below["Parent Relationship"] == "Member"]
+    if len(members) == number:
+        return members
+    return next((found for below in node.get("Plans", ()) if (found := _ways(below, number))), [])
+
+
+def _rows_of_way(node: Node) -> int | None:
+    visits = tuple(_visits(node, ""))
+    return _rows(visits) if visits else None
+
+
+def _rows(visits: Sequence[Visit]) -> int:
+    return sum(visit.rows or 0 for visit in visits if not visit.is_of_index_alone)
 
 
 def _visits(node: Node, table: str) -> Iterator[Visit]:

@@ -19,11 +19,14 @@ from bhr_api.store.sql import Binder, all_of
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL with its values, and the road that it takes where one was chosen here."""
+    """SQL with its values, and the roads of its ways to the rows, in their order, where they were chosen here.
+
+    Of two roads that begin with a condition, one is taken when the statement runs.
+    """
 
     sql: str
     values: list[object]
-    road: Road | None = None
+    roads: tuple[Road, ...] = ()
 
 
 def compile_page(
@@ -44,7 +47,11 @@ def compile_page(
     binder = visibility.binder()
     ways = ways_of(query, visibility, heavy, position, binder)
     matched = _merged([query], [(way, _matched(query, way, position, binder)) for way in ways], position)
-    return Statement(_whole_page(matched, query, visibility, hasher, binder), binder.values, ways[-1].chosen)
+    return Statement(_whole_page(matched, query, visibility, hasher, binder), binder.values, _roads(ways))
+
+
+def _roads(ways: Sequence[Way]) -> tuple[Road, ...]:
+    return tuple(way.chosen for way in ways)
 
 
 def compile_system_page(
@@ -166,7 +173,7 @@ def compile_count(
     matched = " UNION ALL ".join([_counted(way, position, binder) for way in ways])
     if limit is not None:
         matched += f" LIMIT {limit}"
-    return Statement(f"SELECT count(*) FROM ({matched}) AS m", binder.values, ways[-1].chosen)
+    return Statement(f"SELECT count(*) FROM ({matched}) AS m", binder.values, _roads(ways))
 
 
 def _counted(way: Way, position: Position, binder: Binder) -> str:
@@ -182,4 +189,4 @@ def compile_match(query: SearchQuery, visibility: Visibility, heavy: Heavy, limi
     binder = visibility.binder()
     road = choose_road(query, visibility, binder, heavy)
     sql = f"SELECT r.id, r.version FROM {road.source} WHERE {all_of(road.conditions)} LIMIT {limit}"
-    return Statement(sql, binder.values, road.chosen)
+    return Statement(sql, binder.values, (road.chosen,))

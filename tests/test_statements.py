@@ -552,6 +552,7 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     run("clients", "rotate", client_id)
     run("clients", "rotate", client_id, "--jwks", str(directory / "keys.json"))
     run("clients", "disable", client_id)
+    run("clients", "invite", "--scope", "patient/*.rs", "--tenant", "north")
     run("token", "--scope", "system/*.rs", "--tenant", "north")
     person = ("--username", "doe", "--fhir-user", "Practitioner/1", "--tenant", "north", "--password-stdin")
     run("users", "add", *person, stdin="a pass phrase")

@@ -127,3 +127,14 @@ def test_a_public_app_is_known_by_its_redirect_uris(bhr_api: CommandLine, tenant
 
     assert "redirect URI" in bhr_api.refusal(*arguments)
     assert "exactly one" in bhr_api.refusal(*arguments, "--secret", "--redirect-uri", "https://app.example/return")
+
+
+def test_an_invited_app_registers_itself(bhr_api: CommandLine, server: RunningServer, tenant: str) -> None:
+    token = bhr_api.output("clients", "invite", "--scope", "patient/*.rs", "--uses", "1", "--tenant", tenant).strip()
+    metadata = {"redirect_uris": ["https://app.example/return"], "token_endpoint_auth_method": "none"}
+
+    answer = httpx.post(f"{server.url}/oauth/register", json=metadata, headers={"Authorization": f"Bearer {token}"})
+
+    assert answer.status_code == 201
+    (listed,) = bhr_api.lines("clients", "list", "--tenant", tenant)
+    assert listed["client_id"] == answer.json()["client_id"]

@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from tests.fixtures.chromium import DESKTOP, PHONE, chromium_page, tab_to, width_over
 from tests.fixtures.pages import PASSWORD, Clinic, SmartApp
 
-VIEWS = {
+VIEWS: dict[str, dict[str, Any]] = {
     "phone": {"viewport": PHONE, "has_touch": True},
     "desktop": {"viewport": DESKTOP},
     "phone-dark": {"viewport": PHONE, "color_scheme": "dark"},

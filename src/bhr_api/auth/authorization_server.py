@@ -19,6 +19,7 @@ from bhr_api.auth.authorization_request import AuthorizationPageError
 from bhr_api.auth.authorizing import Authorizing
 from bhr_api.auth.client_authentication import register_methods
 from bhr_api.auth.client_credentials import BackendServiceGrant
+from bhr_api.auth.dynamic_registration import register
 from bhr_api.auth.failed_authentications import FailedAuthentications
 from bhr_api.auth.introspection import OwnTokenIntrospection
 from bhr_api.auth.jwks import usable_keys
@@ -126,6 +127,11 @@ class AuthorizationServer:
     async def refuse(self, request_id: str, error: str, description: str, source: RequestSource) -> str:
         """Answer the client with an error, such as `login_required`, in place of a page: its redirect URI."""
         return await self._authorize(source, lambda work: authorizing.refuse(work, request_id, error, description))
+
+    async def register(self, request: EndpointRequest) -> OAuthResponse:
+        """The client that an app registers with an initial access token."""
+        source = RequestSource(request.source_address, request.request_id)
+        return await self._authorize(source, lambda work: register(work, request.bearer, request.body))
 
     async def is_remembered(
         self, waiting: PendingAuthorization, session: SignedIn, source: RequestSource, scope: str | None = None

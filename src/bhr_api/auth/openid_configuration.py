@@ -54,6 +54,7 @@ def endpoints(base: str) -> dict[str, Any]:
         "token_endpoint": f"{base}/oauth/token",
         "token_endpoint_auth_methods_supported": APP_METHODS,
         "token_endpoint_auth_signing_alg_values_supported": list(ALGORITHMS),
+        "registration_endpoint": f"{base}/oauth/register",
         "introspection_endpoint": f"{base}/oauth/introspect",
         "introspection_endpoint_auth_methods_supported": [*METHODS, "Bearer"],
         "revocation_endpoint": f"{base}/oauth/revoke",

@@ -1,5 +1,6 @@
 """Registering clients, by an administrator (RFC 7591's metadata, without its open endpoint); the callers commit."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +16,10 @@ from bhr_api.auth.scopes import InvalidScopeTextError, check_registrable
 from bhr_api.opaque_strings import OpaqueString, mint, parse_opaque
 from bhr_api.store import oauth, people
 from bhr_api.store.oauth import OAuthClient
+
+# RFC 3986 §2: what an address consists of, without #; nothing in it can end a header or a page's attribute.
+_URI = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]+")
+_AUTHORITY = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 class RegistrationError(ValueError):
@@ -66,7 +71,7 @@ async def register_client(
     if not name.strip() or not name.isprintable():
         raise RegistrationError("A client needs a name of printable characters, by which people know it.")
     row = OAuthClient(
-        tenant=await _tenant_number(session, tenant_name),
+        tenant=await tenant_number(session, tenant_name),
         client_id=mint("client", tenant_name).text,
         name=name.strip(),
         scope=_checked_scope(scope, resource_types),
@@ -83,7 +88,7 @@ async def register_client(
 
 async def list_clients(session: AsyncSession, *, tenant_name: str) -> list[RegisteredClient]:
     """The tenant's clients, oldest first. Raises `RegistrationError` for an unknown tenant."""
-    tenant = await _tenant_number(session, tenant_name)
+    tenant = await tenant_number(session, tenant_name)
     return [_described(row) for row in await session.scalars(oauth.clients(tenant))]
 
 
@@ -135,7 +140,7 @@ async def mint_token(
     `user` is a fhirUser such as `Practitioner/1`, or `username` the account for which the token speaks. Raises
     `RegistrationError` for an unknown tenant, scope or account.
     """
-    tenant = await _tenant_number(session, tenant_name)
+    tenant = await tenant_number(session, tenant_name)
     if username is not None:
         user = await session.scalar(people.fhir_user_of(tenant, username))
         if user is None:
@@ -158,7 +163,8 @@ async def mint_token(
     return issued.text
 
 
-async def _tenant_number(session: AsyncSession, tenant_name: str) -> int:
+async def tenant_number(session: AsyncSession, tenant_name: str) -> int:
+    """The number of a tenant. Raises `RegistrationError`."""
     number = await session.scalar(oauth.tenant_number(tenant_name))
     if number is None:
         raise RegistrationError(f"There is no tenant {tenant_name!r}.")
@@ -169,7 +175,7 @@ async def _client(session: AsyncSession, client_id: str) -> OAuthClient:
     opaque: OpaqueString | None = parse_opaque(client_id, "client")
     if opaque is None:
         raise RegistrationError(f"{client_id!r} is no client id: they look like bhr_client_<tenant>_<32 characters>.")
-    tenant = await _tenant_number(session, opaque.tenant_name)
+    tenant = await tenant_number(session, opaque.tenant_name)
     row = await session.scalar(oauth.client(tenant, client_id).with_for_update())
     if row is None:
         raise RegistrationError(f"There is no client {client_id}.")
@@ -199,18 +205,30 @@ def _checked_scope(scope: str, resource_types: Collection[str] | None) -> str:
 
 
 def _checked_redirect_uri(uri: str) -> str:
-    # RFC 6749 §3.1.2: absolute, without a fragment; compared character by character later.
-    parts = urlsplit(uri)
-    if not uri.isascii() or not uri.isprintable() or " " in uri or not parts.scheme or parts.fragment or "#" in uri:
+    """RFC 6749 §3.1.2: absolute, without a fragment; compared character by character later."""
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if not _URI.fullmatch(uri) or not parts.scheme:
         raise RegistrationError(f"{uri!r} is no redirect URI: it is absolute and has no fragment.")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        raise RegistrationError(f"{uri!r}: http is for this machine itself only; use https.")
+    if parts.scheme in ("http", "https"):
+        if not _AUTHORITY.fullmatch(parts.netloc):
+            raise RegistrationError(f"{uri!r} is no redirect URI: after the scheme stand host and port alone.")
+        if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
+            raise RegistrationError(
+                f"{uri!r} is no safe redirect URI: http is for this machine itself only; use https."
+            )
+    elif "." not in parts.scheme:
+        # RFC 8252 §8.4: an app's own scheme is a domain of its maker in reverse; javascript: and data: are no places.
+        raise RegistrationError(f"{uri!r} is no redirect URI: an app's own scheme looks like org.example.app.")
     return uri
 
 
 def _checked_origin(origin: str) -> str:
-    parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https") or not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}":
+    match = re.fullmatch(r"https?://(.+)", origin)
+    if match is None or not _AUTHORITY.fullmatch(match[1]):
         raise RegistrationError(
             f"{origin!r} is no origin: write scheme, host and port only, such as https://app.example."
         )

@@ -4,19 +4,21 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from bhr_api.auth.dynamic_registration import invite as create_invitation
 from bhr_api.auth.registration import (
     RegisteredClient,
     disable_client,
     list_clients,
     register_client,
     rotate_credentials,
+    tenant_number,
 )
 from bhr_api.cli.databases import database_of, opened, session_of
 from bhr_api.cli.operator import administration_event, keep_event
@@ -112,6 +114,29 @@ def rotate(
 
     with database_of(settings_of(database_url=database_url, data_dir=data_dir)) as dsn:
         _show(asyncio.run(_administer(dsn, "client-rotate", work)))
+
+
+@app.command(epilog='Example: bhr-api clients invite --scope "patient/*.rs openid fhirUser" --uses 3')
+def invite(
+    scope: Annotated[str, typer.Option(metavar="SCOPES", help="The most that an app so registered may be given.")],
+    uses: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="How many apps may register with it.")] = 1,
+    days: Annotated[int, typer.Option(metavar="DAYS", min=1, max=366, help="How long it is good for.")] = 7,
+    tenant: TenantName = tenants.DEFAULT,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Print an initial access token, and nothing else, with which apps register themselves (RFC 7591)."""
+    with database_of(settings_of(database_url=database_url, data_dir=data_dir)) as dsn:
+        typer.echo(asyncio.run(_invited(dsn, tenant, scope, uses, timedelta(days=days))))
+
+
+async def _invited(dsn: str, tenant: str, scope: str, uses: int, lifetime: timedelta) -> str:
+    async with opened(dsn) as database, session_of(dsn) as session:
+        now = database.now()
+        token = await create_invitation(session, tenant_name=tenant, scope=scope, uses=uses, now=now, lifetime=lifetime)
+        number = await tenant_number(session, tenant)
+        await keep_event(session, administration_event(number, "client-invite", now, f"scope={scope}&uses={uses}"))
+        return token
 
 
 def _key_set(file: Path | None) -> str | None:

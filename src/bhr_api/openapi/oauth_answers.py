@@ -9,6 +9,7 @@ from bhr_api.openapi.schemas import ref
 
 _TEXT: Schema = {"type": "string"}
 _SECONDS: Schema = {"type": "integer"}
+_TEXTS: Schema = {"type": "array", "items": {"type": "string"}}
 
 # SMART App Launch 2.2, scopes-and-launch-context.html: what an app is told of where it starts.
 _CONTEXT: dict[str, Schema] = {
@@ -57,6 +58,15 @@ _LAUNCH: Schema = {
     },
     "required": ["launch", "iss", "expires_in"],
 }
+_REGISTRATION: Schema = {
+    "type": "object",
+    "properties": {
+        **dict.fromkeys(("client_id", "client_secret", "client_name", "scope", "token_endpoint_auth_method"), _TEXT),
+        **dict.fromkeys(("client_id_issued_at", "client_secret_expires_at"), _SECONDS),
+        **dict.fromkeys(("redirect_uris", "grant_types", "response_types"), _TEXTS),
+    },
+    "required": ["client_id", "scope", "redirect_uris"],
+}
 _KEY_SET: Schema = {
     "type": "object",
     "properties": {"keys": {"type": "array", "items": {"type": "object"}}},
@@ -88,10 +98,14 @@ _ANSWERS: Mapping[str, tuple[Schema, dict[str, Any]]] = {
         ref("LaunchResponse"),
         {"launch": "bhr_launch_default_<43 characters>", "iss": "https://ehr.example/fhir", "expires_in": 300},
     ),
+    "oauth_register": (
+        ref("RegistrationResponse"),
+        {"client_id": "bhr_client_default_<32 characters>", "scope": "patient/*.rs", "redirect_uris": []},
+    ),
     "oauth_userinfo": (ref("UserinfoResponse"), _PERSON),
     "oauth_userinfo_post": (ref("UserinfoResponse"), _PERSON),
 }
-_SUCCESS = {"oauth_launch": "201"}
+_SUCCESS = {"oauth_launch": "201", "oauth_register": "201"}
 # What takes a bearer token refuses one whose scope does not reach.
 _BY_TOKEN = frozenset({"oauth_launch", "oauth_userinfo", "oauth_userinfo_post"})
 _REDIRECT = {
@@ -130,6 +144,7 @@ def oauth_schemas() -> dict[str, Schema]:
         "TokenResponse": _TOKEN,
         "IntrospectionResponse": _INTROSPECTION,
         "LaunchResponse": _LAUNCH,
+        "RegistrationResponse": _REGISTRATION,
         "UserinfoResponse": _USERINFO,
         "OAuthError": _ERROR,
     }

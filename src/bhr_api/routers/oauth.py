@@ -68,6 +68,16 @@ def oauth_router(
     async def launch(request: Request) -> Response:
         return await _answer(server.launch, "launch", request, request_id(request), arrival_seconds)
 
+    @router.post(
+        "/register",
+        status_code=201,
+        summary="Register an app, with an initial access token",
+        operation_id="oauth_register",
+        openapi_extra=_json_body(_CLIENT_METADATA),
+    )
+    async def register(request: Request) -> Response:
+        return await _answer(server.register, "register", request, request_id(request), arrival_seconds)
+
     async def userinfo(request: Request) -> Response:
         return await _answer(server.userinfo, "userinfo", request, request_id(request), arrival_seconds)
 
@@ -151,6 +161,16 @@ _TOKEN_FIELDS = {
     "redirect_uri": {"type": "string", "description": "The same as in the authorization request."},
     "code_verifier": {"type": "string", "description": "The text whose SHA-256 was the code_challenge."},
     "refresh_token": {"type": "string", "description": "Good once; the answer holds the next one."},
+}
+_CLIENT_METADATA: dict[str, Any] = {
+    "redirect_uris": {"type": "array", "items": {"type": "string"}},
+    "client_name": {"type": "string"},
+    "scope": {"type": "string"},
+    "token_endpoint_auth_method": {
+        "type": "string",
+        "enum": ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
+    },
+    "jwks": {"type": "object"},
 }
 _LAUNCH_FIELDS: dict[str, Any] = {
     "patient": {"type": "string", "description": "The id of the patient."},

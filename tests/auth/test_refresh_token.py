@@ -189,3 +189,21 @@ def test_a_confidential_client_proves_itself_to_revoke(secret_app: App, user: Si
 
     assert answer.json()["error"] == "invalid_client"
     assert secret_app.refresh(tokens["refresh_token"]).status_code == 200
+
+
+def test_a_public_app_need_not_say_who_it_is(public_app: App, user: SignedIn) -> None:
+    # SMART App Launch 2.2, "Refresh access token": the JavaScript client of SMART sends no client_id.
+    token = public_app.tokens(user)["refresh_token"]
+    assert public_app.refresh(token, client_id=None).status_code == 200
+
+
+def test_an_app_with_a_secret_cannot_do_without(secret_app: App, user: SignedIn) -> None:
+    token = secret_app.tokens(user)["refresh_token"]
+    refused = secret_app.refresh(token, client_id=None, client_secret=None)
+    assert refused.json()["error"] == "invalid_client"
+    assert secret_app.refresh(token).status_code == 200
+
+
+@pytest.mark.parametrize("token", ["x", "bhr_refresh_default_" + "A" * 43, "bhr_refresh_nowhere_" + "A" * 43])
+def test_an_unknown_refresh_token_is_nobodys(public_app: App, token: str) -> None:
+    assert public_app.refresh(token, client_id=None).json()["error"] == "invalid_client"

@@ -21,7 +21,8 @@ VIEWS: dict[str, dict[str, Any]] = {
 @pytest.fixture(params=VIEWS)
 def view(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
     """A way to look at the pages."""
-    return request.param, VIEWS[request.param]
+    name: str = request.param
+    return name, VIEWS[name]
 
 
 class Looked:

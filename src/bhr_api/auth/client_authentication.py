@@ -17,8 +17,8 @@ from bhr_api.auth.jwks import VerificationKey, usable_keys
 from bhr_api.auth.request_form import BasicCredentials, BearerCredentials, NoCredentials, PostedCredentials
 from bhr_api.auth.server_transaction import FormRequest, KeySetDueError, ServerTransaction
 from bhr_api.auth.stored_tokens import find_token, is_alive
-from bhr_api.opaque_strings import digest_of
-from bhr_api.store import oauth
+from bhr_api.opaque_strings import digest_of, parse_opaque
+from bhr_api.store import grant_statements, oauth
 
 METHODS = ["private_key_jwt", "client_secret_basic", "client_secret_post"]
 INTROSPECTION_METHODS = ["bearer", *METHODS]
@@ -98,16 +98,36 @@ def _by_secret(query_client: QueryClient, credentials: BasicCredentials | Posted
     return client
 
 
-def public_client(query_client: QueryClient, request: FormRequest) -> Client | None:
-    """RFC 6749 §3.2.1: a public client sends its client_id. Who registered credentials must use them."""
-    if not isinstance(request.credentials, NoCredentials):
-        return None
-    client = query_client(request.credentials.client_id)
-    if client is None:
-        raise InvalidClientError("No such client, or a disabled one.")
-    if not client.row.is_public:
-        raise InvalidClientError("The client has credentials and did not use them.")
-    return client
+class PublicClient:
+    """RFC 6749 §3.2.1: a public client sends its client_id. Who registered credentials must use them.
+
+    SMART App Launch 2.2, "Refresh access token", lists no client_id: there the refresh token alone says whose it is.
+    """
+
+    def __init__(self, server: ServerTransaction) -> None:
+        self._server = server
+
+    def __call__(self, query_client: QueryClient, request: FormRequest) -> Client | None:
+        if not isinstance(request.credentials, NoCredentials):
+            return None
+        client_id = request.credentials.client_id or self._refreshing_client(request)
+        client = None if client_id is None else query_client(client_id)
+        if client is None:
+            raise InvalidClientError("No such client, or a disabled one.")
+        if not client.row.is_public:
+            raise InvalidClientError("The client has credentials and did not use them.")
+        return client
+
+    def _refreshing_client(self, request: FormRequest) -> str | None:
+        if request.form.get("grant_type") != "refresh_token":
+            return None
+        opaque = parse_opaque(request.form.get("refresh_token", ""), "refresh")
+        session = self._server.session
+        tenant = None if opaque is None else session.scalar(oauth.tenant_number(opaque.tenant_name))
+        if opaque is None or tenant is None:
+            return None
+        row = session.scalar(grant_statements.refresh_token(tenant, opaque.digest))
+        return None if row is None else row.client_id
 
 
 class OwnBearerToken:
@@ -127,7 +147,7 @@ class OwnBearerToken:
 
 def register_methods(server: ServerTransaction) -> None:
     """Put these methods in place of Authlib's own of the same names."""
-    server.register_client_auth_method("none", public_client)
+    server.register_client_auth_method("none", PublicClient(server))
     server.register_client_auth_method("bearer", OwnBearerToken(server))
     server.register_client_auth_method("private_key_jwt", SmartClientAssertion(server))
     server.register_client_auth_method("client_secret_basic", client_secret_basic)

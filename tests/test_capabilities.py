@@ -62,6 +62,8 @@ def test_the_oauth_endpoints_stand_in_the_extension(server: RunningServer, state
     assert security["service"][0]["coding"][0]["code"] == "SMART-on-FHIR"
     assert security["cors"] is True
     assert endpoints["token"] == f"{server.url}/oauth/token"
+    assert endpoints["authorize"] == f"{server.url}/oauth/authorize"
+    assert httpx.get(endpoints.pop("manage"), follow_redirects=True).status_code == 200
     assert all(httpx.post(url, data={}).status_code in (400, 401) for url in endpoints.values())
 
 
@@ -71,6 +73,9 @@ def test_it_says_the_same_as_the_smart_configuration(server: RunningServer, stat
     endpoints = {one["url"]: one["valueUri"] for one in extension["extension"]}
 
     assert endpoints["token"] == configuration["token_endpoint"]
+    assert endpoints["authorize"] == configuration["authorization_endpoint"]
+    assert endpoints["manage"] == configuration["management_endpoint"]
+    assert endpoints["register"] == configuration["registration_endpoint"]
     assert endpoints["introspect"] == configuration["introspection_endpoint"]
     assert endpoints["revoke"] == configuration["revocation_endpoint"]
 

@@ -17,13 +17,17 @@ import asyncpg
 import httpx
 import pytest
 
+from bhr_api.authorization_audit import audit_into_table
 from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.samples import generate
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.store.audit_seal import seal
+from bhr_api.store.row_ids import RowIds
 from tests.cli.conftest import CommandLine
 from tests.cli.erasures import Erase, Rows, code_of, erase_on, holding, record_rows, rows_of
+from tests.fixtures.app_launch import choose_patient, register_app, sign_in
+from tests.fixtures.auth import AuthServer, MovableClock
 from tests.fixtures.database import on_database
 from tests.fixtures.server import ClientWith, RunningServer
 
@@ -76,6 +80,25 @@ def seal_all(dsn: str, tenant: str) -> None:
     on_database(dsn, work)
 
 
+def let_apps_in(server: RunningServer, tenant: str) -> None:
+    """A clinician lets an app see the person, an EHR launches it about the person, and the person has an account."""
+    clock = MovableClock()
+    with httpx.Client(base_url=server.url) as http:
+        auth = AuthServer(server.url, server.dsn, clock, http, audit_into_table(RowIds(), clock))
+        app, clinician = register_app(auth, tenant_name=tenant), sign_in(auth, tenant_name=tenant)
+        person = sign_in(auth, f"Patient/{PERSON}", tenant, username_is=f"user-of-{PERSON}")
+        app.tokens(clinician, PERSON)
+        app.code(person, PERSON)
+        choose_patient(auth, app.begin(), clinician, PERSON)
+        host = auth.register(tenant, "launch", secret=True)
+        assert host.client_secret is not None
+        form = {"grant_type": "client_credentials", "scope": "launch"}
+        token = auth.token(form, auth=(host.client_id, host.client_secret)).json()["access_token"]
+        bearer = {"Authorization": f"Bearer {token}"}
+        launch = http.post("/oauth/launch", json={"patient": PERSON}, headers=bearer).json()["launch"]
+        app.begin(launch=launch, scope="launch patient/*.rs")
+
+
 @pytest.fixture(scope="module")
 def story(server: RunningServer) -> Story:
     """The second of three sample clients is erased."""
@@ -83,6 +106,7 @@ def story(server: RunningServer) -> Story:
     words = load_samples(server, tenant)
     load_samples(server, other)
     server.token(tenant, "patient/*.rs", patient=PERSON)
+    let_apps_in(server, tenant)
     seal_all(server.dsn, tenant)
     erase = erase_on(server, tenant)
     before, elsewhere = rows_of(server.dsn, tenant), rows_of(server.dsn, other)
@@ -120,7 +144,7 @@ def test_a_dry_run_tells_how_much_there_is_of_each_type(story: Story) -> None:
     goals = [sum(row["resource_type"] == RESOURCE_TYPES.index("Goal") + 1 for row in rows) for rows in (live, past)]
     assert re.search(rf"^  Goal +{goals[0]} +{sum(goals)} +\d+$", story.told, re.MULTILINE)
     assert goals[1] == 2
-    assert "Access tokens bound to the patient, to be erased too: 1." in story.told
+    assert "Access tokens bound to the patient, to be erased too: 2." in story.told
 
 
 def test_no_word_of_the_person_is_left_but_in_the_audit(story: Story) -> None:
@@ -130,9 +154,9 @@ def test_no_word_of_the_person_is_left_but_in_the_audit(story: Story) -> None:
         assert {table for table, _ in holding(story.after, word)} <= {"audit_event"}, word
 
 
-def test_the_audit_holds_the_ids_of_what_was_asked_for_and_nothing_more(story: Story) -> None:
+def test_the_audit_holds_the_ids_of_who_asked_for_what_and_nothing_more(story: Story) -> None:
     found = {place for word in story.words for place in holding(story.after, word)}
-    assert found == {("audit_event", "resource_id"), ("audit_event", "query")}
+    assert found == {("audit_event", column) for column in ("resource_id", "query", "fhir_user")}
 
 
 def test_no_hash_of_the_patient_is_left_in_the_record(story: Story) -> None:
@@ -143,7 +167,13 @@ def test_no_hash_of_the_patient_is_left_in_the_record(story: Story) -> None:
 def test_everything_else_is_as_it_was(story: Story) -> None:
     numbers = {row["row_id"] for table in ("resource", "resource_history") for row in own(story, table)}
     kept = {
-        table: [row for row in rows if row.get("row_id") not in numbers and row.get("patient") != story.token]
+        table: [
+            row
+            for row in rows
+            if row.get("row_id") not in numbers
+            and row.get("patient") != story.token
+            and row.get("username") != f"user-of-{PERSON}"
+        ]
         for table, rows in record_rows(story.before).items()
     }
     assert record_rows(story.after) == kept
@@ -156,9 +186,17 @@ def test_another_tenants_patient_of_that_id_is_untouched(story: Story) -> None:
     assert holding(after, PERSON)
 
 
+def test_what_apps_were_allowed_about_the_person_is_gone(story: Story) -> None:
+    tables = ("oauth_grant", "oauth_code", "oauth_refresh_token", "oauth_launch", "oauth_authorization")
+    assert all(story.before[table] for table in tables)
+    left = {table: len(story.after[table]) for table in tables}
+    # The requests that were decided named nobody themselves, but for the patient whom somebody chose.
+    assert left == dict.fromkeys(tables, 0)
+
+
 def test_the_token_of_the_patient_is_dead(story: Story) -> None:
-    assert [row["patient"] for row in story.before["oauth_access_token"]].count(PERSON) == 1
-    assert len(story.after["oauth_access_token"]) == len(story.before["oauth_access_token"]) - 1
+    assert [row["patient"] for row in story.before["oauth_access_token"]].count(PERSON) == 2
+    assert len(story.after["oauth_access_token"]) == len(story.before["oauth_access_token"]) - 2
 
 
 def test_the_audit_is_intact_and_holds_every_event_that_it_held(story: Story) -> None:

@@ -37,6 +37,8 @@ def smart_configuration(public_url: str) -> dict[str, Any]:
         "issuer": base,
         "jwks_uri": f"{base}/oauth/jwks",
         **endpoints(base),
+        # Where a person sees what apps were allowed, and takes it back.
+        "management_endpoint": f"{base}/app/apps",
         "grant_types_supported": list(GRANT_TYPES),
         "response_types_supported": ["code"],
         "scopes_supported": [*SCOPES, *_RESOURCE_SCOPES],

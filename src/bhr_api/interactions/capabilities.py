@@ -87,12 +87,13 @@ def capability_statement(
 
 def _security(issuer: str) -> dict[str, Any]:
     """SMART App Launch 2.2; older clients find the endpoints only in the extension."""
-    endpoints = {"authorize": "authorize", "token": "token", "revoke": "revoke", "introspect": "introspect"}
+    names = ("authorize", "token", "register", "revoke", "introspect")
+    endpoints = {name: f"{issuer}/oauth/{name}" for name in names} | {"manage": f"{issuer}/app/apps"}
     return {
         "extension": [
             {
                 "url": _OAUTH_URIS,
-                "extension": [{"url": name, "valueUri": f"{issuer}/oauth/{path}"} for name, path in endpoints.items()],
+                "extension": [{"url": name, "valueUri": url} for name, url in endpoints.items()],
             }
         ],
         "cors": True,

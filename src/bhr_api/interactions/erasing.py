@@ -69,6 +69,7 @@ async def _erase(
         raise _changed()
     await _erase_versions(context, connection, holdings, progress)
     await erasure.erase_access_tokens(connection, context.tenant, id, users_of(context, id))
+    await erasure.erase_sign_ins(connection, context.tenant, id, users_of(context, id))
     await erasure.erase_relations(connection, context.tenant, patient)
     await jobs.erase(connection, context.tenant)
     await erasure.hold_writers(connection)

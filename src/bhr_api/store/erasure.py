@@ -194,6 +194,41 @@ async def erase_access_tokens(connection: Connection, tenant: int, id: str, user
     )
 
 
+# What apps were allowed about the patient, and by the patient. A launch that names the patient only beside others is kept by
+# nobody for longer than a day, and goes too.
+_ERASE_GRANTS = """
+    WITH grants AS (
+        DELETE FROM oauth_grant WHERE tenant = $1
+        AND (patient = $2::text OR position('"Patient/' || $2 || '"' in context) > 0 OR username = ANY($3::text[]))
+        RETURNING grant_id
+    ), codes AS (DELETE FROM oauth_code c USING grants WHERE c.tenant = $1 AND c.grant_id = grants.grant_id),
+    refresh AS (DELETE FROM oauth_refresh_token r USING grants WHERE r.tenant = $1 AND r.grant_id = grants.grant_id),
+    launches AS (
+        DELETE FROM oauth_launch WHERE tenant = $1
+        AND (patient = $2::text OR fhir_user = 'Patient/' || $2 OR position('"Patient/' || $2 || '"' in context) > 0)
+    )
+    DELETE FROM oauth_authorization WHERE tenant = $1
+    AND (patient = $2::text OR parameters::jsonb #>> '{context,patient}' = $2 OR position('Patient/' || $2 in parameters) > 0)
+"""
+_ERASE_ACCOUNTS = """
+    WITH accounts AS (DELETE FROM account WHERE tenant = $1 AND username = ANY($2::text[])),
+    sessions AS (DELETE FROM browser_session WHERE tenant = $1 AND username = ANY($2::text[])),
+    failures AS (DELETE FROM sign_in_failure WHERE tenant = $1 AND username = ANY($2::text[])),
+    identities AS (DELETE FROM external_identity WHERE tenant = $1 AND username = ANY($2::text[]))
+    DELETE FROM remembered_consent WHERE tenant = $1 AND username = ANY($2::text[])
+"""
+
+
+async def erase_sign_ins(connection: Connection, tenant: int, id: str, users: Sequence[str]) -> None:
+    """Delete the accounts of `users`, the references to the patient, and all that apps were allowed about or by the patient."""
+    rows = await connection.fetch(
+        "SELECT username FROM account WHERE tenant = $1 AND fhir_user = ANY($2::text[])", tenant, users
+    )
+    names = [row["username"] for row in rows]
+    await connection.execute(_ERASE_GRANTS, tenant, id, names)
+    await connection.execute(_ERASE_ACCOUNTS, tenant, names)
+
+
 async def erase_relations(connection: Connection, tenant: int, patient: int) -> None:
     """Forget who was responsible for the patient."""
     await connection.execute("DELETE FROM relation WHERE tenant = $1 AND patient = $2", tenant, patient)

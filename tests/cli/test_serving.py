@@ -14,6 +14,8 @@ import pytest
 
 from tests.cli.conftest import CommandLine
 from tests.cli.server_process import Started, environment, postmaster_of, started
+from tests.fixtures.pages import SmartApp, Visitor, forms_of
+from tests.fixtures.server import RunningServer
 
 # One demonstration serves them all, and each starts servers: none gains by running beside another.
 pytestmark = pytest.mark.xdist_group("serving")
@@ -54,6 +56,25 @@ def test_the_demonstration_says_where_everything_is(demonstrated: tuple[Path, st
     assert "2 sample clients" in greeting
     for wanted in ("/fhir/metadata", "/docs", "bhr_at_default_"):
         assert wanted in greeting
+
+
+def test_the_people_of_the_demonstration_see_what_it_says(demonstrated: tuple[Path, str]) -> None:
+    with started("demo", "--patients", "2", data_dir=demonstrated[0]) as server:
+        lines = server.greeting.splitlines()
+        (password,) = [line.rsplit(maxsplit=1)[-1] for line in lines if "the password of all is" in line]
+        (client_id,) = [line.split()[-1] for line in lines if line.startswith("  Sample app")]
+        for username, seen in (
+            ("demo-worker", {"sample-0001", "sample-0002"}),
+            ("demo-supervisor", {"sample-0001", "sample-0002"}),
+            ("demo-clinician", {"sample-0001", "sample-0002"}),
+            ("demo-guardian", {"sample-0001"}),
+        ):
+            with httpx.Client(base_url=server.base_url.removesuffix("/fhir")) as http:
+                visitor = Visitor(RunningServer(str(http.base_url).rstrip("/"), ""), http)
+                app = SmartApp(visitor.server, client_id, "launch/patient patient/*.rs", "http://127.0.0.1:1/callback")
+                visitor.open(app.address())
+                page = visitor.sign_in(username, password)
+                assert {value for form in forms_of(page.text) for name, value in form.choices} == seen, username
 
 
 def test_sigterm_stops_the_server_and_its_postgresql(demonstrated: tuple[Path, str]) -> None:

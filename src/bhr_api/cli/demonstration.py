@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 
 from bhr_api.cli.databases import opened, tenant_called
+from bhr_api.cli.demonstration_people import add_people, told
 from bhr_api.cli.operator import operator_context
 from bhr_api.cli.progress import progress_bar
 from bhr_api.cli.tokens import minted
@@ -30,7 +31,8 @@ def demonstrate(settings: Settings, dsn: str, patients: int, seed: int) -> str:
     """Load what is missing of the sample clients, and give what to print once the server answers."""
     loaded = asyncio.run(_load(settings, dsn, patients, seed))
     token = asyncio.run(minted(dsn, tenants.DEFAULT, EVERYTHING, TOKEN_LIFETIME))
-    return _greeting(settings, token, loaded)
+    people = told(asyncio.run(add_people(dsn)), settings.issuer)
+    return _greeting(settings, token, loaded, people)
 
 
 async def _load(settings: Settings, dsn: str, patients: int, seed: int) -> str:
@@ -75,7 +77,7 @@ async def _load_missing(context: Context, patients: int, seed: int, missing: set
     return f"{len(missing)} sample clients, {resources:,} resources, loaded in {time.monotonic() - started:.1f} s"
 
 
-def _greeting(settings: Settings, token: str, loaded: str) -> str:
+def _greeting(settings: Settings, token: str, loaded: str, people: str) -> str:
     return f"""
 bhr_api serves {loaded}.
 
@@ -84,6 +86,8 @@ bhr_api serves {loaded}.
   Capabilities  {settings.base_url}/metadata
   Token         {token}
                 (everything in the tenant {tenants.DEFAULT}, for 12 hours)
+
+{people}
 
 The PHQ-9 scores of a client, newest first, each with its questionnaire response; paste this:
 

@@ -26,6 +26,7 @@ from bhr_api.auth.secret_key import SecretKey
 from bhr_api.auth.sign_in import SignIn
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.auth.signing_keys import SigningKeys
+from bhr_api.auth.software_statement import read_statement_issuers
 from bhr_api.auth.trusted_issuers import TrustedIssuers, read_trusted_issuers
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.errors import RefusalError
@@ -94,6 +95,7 @@ class Application:
             audit=audit,
             clock=self._now,
             signing_keys=self._signing_keys,
+            statement_issuers=read_statement_issuers(settings.statement_issuers),
             lifetimes=Lifetimes(
                 access_token=timedelta(minutes=settings.access_token_minutes),
                 refresh_token=timedelta(days=settings.refresh_token_days),

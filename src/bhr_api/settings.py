@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     signing_keys: Path | None = Field(
         None, description="The file of the keys that sign id_tokens; unset, signing-keys.json in the data directory."
     )
+    statement_issuers: Path | None = Field(
+        None, description="A file that lists the issuers whose software statements register apps."
+    )
     access_token_minutes: int = Field(60, ge=1, le=1440, description="How long an app's access token lasts.")
     refresh_token_days: int = Field(90, ge=1, le=3650, description="How long an unused refresh token lasts.")
     grant_days: int = Field(365, ge=1, le=3650, description="How long a person's consent lasts, whatever is used.")

@@ -1,8 +1,10 @@
 """Apps register themselves, by invitation only (RFC 7591)."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +13,9 @@ from joserfc.jwk import ECKey
 
 from bhr_api.auth.dynamic_registration import invite
 from bhr_api.auth.signed_in import SignedIn
+from bhr_api.auth.software_statement import StatementIssuersError, read_statement_issuers
 from tests.fixtures.app_launch import REDIRECT_URI, App
-from tests.fixtures.auth import AuthServer, jwks_of
+from tests.fixtures.auth import STATEMENT_KEY, AuthServer, jwks_of, sign
 
 SCOPE = "launch launch/patient patient/*.rs openid fhirUser offline_access"
 METADATA: dict[str, Any] = {
@@ -155,3 +158,78 @@ def test_a_registration_is_audited(auth_server: AuthServer) -> None:
     client = register(auth_server, invitation(auth_server)).json()
 
     assert auth_server.events(client["client_id"]) == [("register", "success", client["scope"])]
+
+
+def statement(header: dict[str, Any] | None = None, key: ECKey = STATEMENT_KEY, **changes: Any) -> str:
+    claims = {
+        "iss": "https://apps.example",
+        "exp": int(time.time()) + 600,
+        "redirect_uris": [REDIRECT_URI],
+        "client_name": "Vouched for",
+    }
+    claims = {name: value for name, value in (claims | changes).items() if value is not None}
+    return sign(key, claims, {"alg": "ES384", "kid": "statements", "typ": "JWT"} | (header or {}))
+
+
+def test_a_trusted_issuers_statement_registers_an_app(auth_server: AuthServer, user: SignedIn) -> None:
+    answer = register(
+        auth_server,
+        None,
+        software_statement=statement(),
+        client_name="Something else",
+        redirect_uris=["https://evil.example/"],
+        scope="patient/*.cruds openid user/*.rs",
+    )
+
+    client = answer.json()
+    assert answer.status_code == 201
+    assert (client["client_name"], client["redirect_uris"]) == ("Vouched for", [REDIRECT_URI])
+    assert client["scope"] == "patient/*.rs openid"
+    tokens = App(auth_server, client["client_id"]).tokens(user, scope="patient/Observation.rs openid")
+    assert tokens["patient"] == "p1"
+
+
+STRANGER = ECKey.generate_key("P-384", {"kid": "statements"})
+STATEMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "other-issuer": ({"iss": "https://evil.example"}, "unapproved_software_statement"),
+    "other-key": ({"key": STRANGER}, "invalid_software_statement"),
+    "unknown-kid": ({"header": {"kid": "x"}}, "invalid_software_statement"),
+    "key-inside": ({"header": {"jwk": STRANGER.as_dict(private=False)}}, "invalid_software_statement"),
+    "expired": ({"exp": 1_700_000_000}, "invalid_software_statement"),
+    "endless": ({"exp": None}, "invalid_software_statement"),
+    "odd-exp": ({"exp": True}, "invalid_software_statement"),
+    "no-redirect": ({"redirect_uris": None}, "invalid_software_statement"),
+    "script": ({"redirect_uris": ["javascript:alert(1)"]}, "invalid_redirect_uri"),
+}
+
+
+@pytest.mark.parametrize(("changes", "error"), STATEMENTS.values(), ids=STATEMENTS)
+def test_a_statement_that_proves_nothing_is_refused(
+    auth_server: AuthServer, changes: dict[str, Any], error: str
+) -> None:
+    answer = register(auth_server, None, software_statement=statement(**changes))
+
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+@pytest.mark.parametrize("text", ["x", "\x00", "a.b.c", "", "e30.e30."])
+def test_what_is_no_statement_is_refused(auth_server: AuthServer, text: str) -> None:
+    answer = register(auth_server, None, software_statement=text)
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_software_statement")
+
+
+def test_the_issuers_come_from_a_file(tmp_path: Path, ec_key: ECKey) -> None:
+    file = tmp_path / "issuers.json"
+    keys = json.loads(jwks_of(ec_key))
+    listed = {"issuer": "https://apps.example", "tenant": "default", "scope": "patient/*.rs", "jwks": keys}
+    file.write_text(json.dumps({"issuers": [listed]}))
+
+    (issuer,) = read_statement_issuers(file)
+
+    assert (issuer.issuer, issuer.scope, list(issuer.keys)) == ("https://apps.example", "patient/*.rs", ["ec-1"])
+    assert read_statement_issuers(None) == ()
+    for wrong in ("{}", "[]", "x", json.dumps({"issuers": [listed | {"scope": "x"}]}), '{"issuers": [{}]}'):
+        file.write_text(wrong)
+        with pytest.raises(StatementIssuersError):
+            read_statement_issuers(file)

@@ -3,7 +3,7 @@
 One database transaction for each request: what was decided, what it used up and its audit event commit together.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeVar
 
@@ -39,6 +39,7 @@ from bhr_api.auth.server_transaction import (
 )
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.auth.signing_keys import SigningKeys
+from bhr_api.auth.software_statement import StatementIssuer
 from bhr_api.auth.userinfo import userinfo
 from bhr_api.store import grant_statements, oauth
 
@@ -63,12 +64,14 @@ class AuthorizationServer:
         clock: Callable[[], datetime],
         signing_keys: SigningKeys,
         lifetimes: Lifetimes | None = None,
+        statement_issuers: Sequence[StatementIssuer] = (),
     ) -> None:
         if not is_secure_transport(public_url):
             raise ValueError("OAuth needs an https public URL; http is for this machine itself only.")
         self._issuer = public_url.rstrip("/")
         self._token_url = f"{self._issuer}/oauth/token"
         self._base_url = f"{self._issuer}/fhir"
+        self._issuers = statement_issuers
         self._lifetimes, self._signing_keys = lifetimes or Lifetimes(), signing_keys
         self._sessions, self._audit, self._clock = sessions, audit, clock
         self._key_sets = PublishedKeySets(clock, usable_keys)
@@ -131,7 +134,7 @@ class AuthorizationServer:
     async def register(self, request: EndpointRequest) -> OAuthResponse:
         """The client that an app registers with an initial access token."""
         source = RequestSource(request.source_address, request.request_id)
-        return await self._authorize(source, lambda work: register(work, request.bearer, request.body))
+        return await self._authorize(source, lambda work: register(work, request.bearer, request.body, self._issuers))
 
     async def is_remembered(
         self, waiting: PendingAuthorization, session: SignedIn, source: RequestSource, scope: str | None = None

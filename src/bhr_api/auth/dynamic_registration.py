@@ -1,4 +1,4 @@
-"""Apps that register themselves with an initial access token from the operator (RFC 7591 §1.2, §2, §3).
+"""Apps that register themselves, by an initial access token or a signed software statement (RFC 7591 §1.2, §2, §3).
 
 Nothing that a request names is fetched: keys come by value. Only apps register so: a client without a redirect URI, which
 might launch others or act for itself alone, is the operator's to add.
@@ -17,6 +17,7 @@ from bhr_api.auth.authorizing import Authorizing
 from bhr_api.auth.registration import RegisteredClient, RegistrationError, register_client, tenant_number
 from bhr_api.auth.scopes import InvalidScopeTextError, check_registrable, narrow_scope
 from bhr_api.auth.server_transaction import OAuthResponse
+from bhr_api.auth.software_statement import InvalidStatementError, StatementIssuer, verified_statement
 from bhr_api.opaque_strings import OpaqueString, mint, parse_opaque
 from bhr_api.store import grant_statements, oauth
 from bhr_api.store.grants import RegistrationToken
@@ -58,18 +59,28 @@ async def invite(
     return text.text
 
 
-async def register(work: Authorizing, bearer: str | None, body: bytes) -> OAuthResponse:
-    """201 with the client as RFC 7591 §3.2.1 tells it, or the refusal. A refused request does not use the token up."""
+async def register(
+    work: Authorizing, bearer: str | None, body: bytes, issuers: Sequence[StatementIssuer]
+) -> OAuthResponse:
+    """201 with the client as RFC 7591 §3.2.1 tells it, or the refusal. A refused request does not use the token up.
+
+    A software statement of one of `issuers` takes the token's place.
+    """
     token = None if bearer is None else parse_opaque(bearer, "registration")
     if token is not None:
         work.tenant = await work.session.scalar(oauth.tenant_number(token.tenant_name))
     try:
         async with work.session.begin_nested():
-            allowed = None if token is None else await _use(work, token)
-            if token is None or allowed is None:
-                return _unauthorized(work, bearer)
-            metadata = _metadata(body)
-            client = await _registered(work, token, metadata, allowed)
+            if bearer is None and (vouched := _vouched(body, issuers, work.now)) is not None:
+                issuer, metadata = vouched
+                tenant_name, allowed = issuer.tenant_name, issuer.scope
+                work.tenant = await work.session.scalar(oauth.tenant_number(tenant_name))
+            else:
+                used = None if token is None else await _use(work, token)
+                if token is None or used is None:
+                    return _unauthorized(work, bearer)
+                tenant_name, allowed, metadata = token.tenant_name, used, _metadata(_object(body))
+            client = await _registered(work, tenant_name, metadata, allowed)
     except InvalidMetadataError as error:
         work.note("refuse", error.error, str(error))
         return OAuthResponse(400, {"error": error.error, "error_description": _plain(str(error))}, {})
@@ -93,18 +104,46 @@ def _unauthorized(work: Authorizing, bearer: str | None) -> OAuthResponse:
     return OAuthResponse(401, body, {"WWW-Authenticate": challenge})
 
 
-def _metadata(body: bytes) -> Mapping[str, Any]:
-    """The metadata, each member that is used of its form. Raises `InvalidMetadataError`."""
+def _object(body: bytes) -> dict[str, Any]:
     try:
-        metadata = json.loads(body)
+        value = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise InvalidMetadataError("The body is not JSON.") from error
-    if not isinstance(metadata, dict):
+    if not isinstance(value, dict):
         raise InvalidMetadataError("The body is not a JSON object.")
+    return value
+
+
+def _vouched(
+    body: bytes, issuers: Sequence[StatementIssuer], now: datetime
+) -> tuple[StatementIssuer, Mapping[str, Any]] | None:
+    """The metadata of a request with a software statement, and its issuer; None for a request without one.
+
+    RFC 7591 §2.3: what the statement says takes precedence. Redirect URIs are what makes an app: it must name them.
+    """
+    try:
+        sent = _object(body)
+    except InvalidMetadataError:
+        return None
+    if not isinstance(text := sent.pop("software_statement", None), str):
+        return None
+    try:
+        issuer, claims = verified_statement(text, issuers, now)
+    except InvalidStatementError as error:
+        raise InvalidMetadataError(f"The software statement: {error}", error.error) from error
+    if "redirect_uris" not in claims:
+        raise InvalidMetadataError("The software statement names no redirect_uris.", "invalid_software_statement")
+    return issuer, _metadata(sent | dict(claims))
+
+
+def _metadata(metadata: dict[str, Any]) -> Mapping[str, Any]:
+    """The metadata, each member that is used of its form. Raises `InvalidMetadataError`."""
     if "jwks_uri" in metadata:
         raise InvalidMetadataError("Send the keys themselves, as jwks; no address is fetched.")
     if "software_statement" in metadata:
-        raise InvalidMetadataError("No issuer of software statements is trusted here.", "unapproved_software_statement")
+        raise InvalidMetadataError(
+            "A software statement comes without an access token.", "unapproved_software_statement"
+        )
     if metadata.get("token_endpoint_auth_method", "client_secret_basic") not in _METHODS:
         raise InvalidMetadataError(f"token_endpoint_auth_method is one of {', '.join(_METHODS)}.")
     if not _GRANT_TYPES.issuperset(_texts(metadata, "grant_types")):
@@ -129,7 +168,7 @@ def _text(metadata: Mapping[str, Any], name: str) -> str:
 
 
 async def _registered(
-    work: Authorizing, token: OpaqueString, metadata: Mapping[str, Any], allowed: str
+    work: Authorizing, tenant_name: str, metadata: Mapping[str, Any], allowed: str
 ) -> RegisteredClient:
     redirect_uris = _texts(metadata, "redirect_uris")
     if not redirect_uris:
@@ -141,7 +180,7 @@ async def _registered(
     try:
         return await register_client(
             work.session,
-            tenant_name=token.tenant_name,
+            tenant_name=tenant_name,
             name=name or "An app without a name",
             scope=_scope(metadata, allowed),
             now=work.now,

@@ -109,7 +109,9 @@ class ClientQuestion(Question):
 def _page(bundle: Any) -> Page:
     by_mode: dict[str, list[Name]] = {"match": [], "include": []}
     for entry in bundle.get("entry", []):
-        by_mode[entry["search"]["mode"]].append(_name(entry["resource"]))
+        # An outcome is a remark, such as that a chain went to the current version of what a reference names another of.
+        if entry["search"]["mode"] != "outcome":
+            by_mode[entry["search"]["mode"]].append(_name(entry["resource"]))
     return Page(by_mode["match"], set(by_mode["include"]), bundle["total"])
 
 

@@ -50,7 +50,7 @@ def test_another_tenant_may_have_the_same_name(desk: Desk) -> None:
         pytest.param({"fhir_user": "Practitioner"}, "Practitioner/<id>", id="no-id"),
         pytest.param({"fhir_user": "http://x/Practitioner/1"}, "Practitioner/<id>", id="an-absolute-address"),
         pytest.param({"teams": ["Group/1"]}, "Organization/<id>", id="no-organization"),
-        pytest.param({"roles": ["A Role"]}, "is no role", id="no-role"),
+        pytest.param({"roles": ["worker", "clinican"]}, "no role 'clinican'", id="a-misspelt-role"),
     ],
 )
 def test_what_cannot_be_is_refused_with_what_would_be_right(desk: Desk, wrong: dict[str, Any], told: str) -> None:
@@ -128,3 +128,13 @@ def test_a_totp_secret_is_sealed_in_the_database(desk: Desk) -> None:
     assert enrolment.account.has_totp
     assert enrolment.uri.startswith("otpauth://totp/")
     assert len(row["totp_secret"]) == 12 + 20 + 16
+
+
+def test_a_role_of_the_operators_own_is_one(desk: Desk) -> None:
+    desk.server.fetch(
+        "INSERT INTO role (tenant, name, scope, relation, changed_at)"
+        " SELECT tenant, 'intake', 'user/Patient.cru', 'tenant', now() FROM tenant WHERE name = 'other'"
+    )
+    assert desk.add(tenant="other", roles=["intake"]).roles == ("intake",)
+    with pytest.raises(AccountError, match="no role 'intake'"):
+        desk.add(roles=["intake"])

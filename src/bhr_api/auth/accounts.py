@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bhr_api.auth.audit import AuthorizationAudit, AuthorizationEvent, RequestSource
 from bhr_api.auth.passwords import PasswordLengthError, hash_password
+from bhr_api.auth.roles import BUILT_IN_ROLES
 from bhr_api.auth.secret_key import SecretKey
 from bhr_api.auth.totp import enrolment_uri, new_secret
 from bhr_api.store import oauth
@@ -27,7 +28,6 @@ from bhr_api.store.people import Account
 FHIR_USER_TYPES = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person")
 _ALSO_TYPES = (*FHIR_USER_TYPES, "Organization")
 _USERNAME = re.compile(r"\w[\w.@+-]{0,127}")
-_ROLE = re.compile(r"[a-z][a-z0-9-]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
@@ -114,7 +114,7 @@ async def add_account(
         subject=str(uuid.uuid4()),
         password_hash=None if password is None else await _hashed(password),
         fhir_user=_checked_reference(fhir_user, FHIR_USER_TYPES, "The fhirUser"),
-        roles=_checked_roles(roles),
+        roles=await _checked_roles(work, roles),
         teams=[_checked_reference(team, ("Organization",), "A team") for team in teams],
         also=[_checked_reference(other, _ALSO_TYPES, "What also stands for the person") for other in also],
         created_at=work.now,
@@ -157,7 +157,7 @@ async def change_rights(
     """Replace roles, teams and what else stands for the person, as far as they are given. Raises `AccountError`."""
     values: dict[str, Any] = {}
     if roles is not None:
-        values["roles"] = _checked_roles(roles)
+        values["roles"] = await _checked_roles(work, roles)
     if teams is not None:
         values["teams"] = [_checked_reference(team, ("Organization",), "A team") for team in teams]
     if also is not None:
@@ -230,10 +230,14 @@ async def _hashed(password: str) -> str:
         raise AccountError(str(error)) from error
 
 
-def _checked_roles(roles: Collection[str]) -> list[str]:
-    for role in roles:
-        if not _ROLE.fullmatch(role):
-            raise AccountError(f"{role!r} is no role: their names look like clinician or privacy-officer.")
+async def _checked_roles(work: Administration, roles: Collection[str]) -> list[str]:
+    # A misspelt role would allow nothing, and nobody would know why.
+    if (
+        unknown := set(roles)
+        - BUILT_IN_ROLES.keys()
+        - set(await work.session.scalars(statements.role_names(work.tenant)))
+    ):
+        raise AccountError(f"There is no role {min(unknown)!r}; `bhr-api roles list` shows those that there are.")
     return list(dict.fromkeys(roles))
 
 

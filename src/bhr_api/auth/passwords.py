@@ -11,9 +11,13 @@ from functools import cache
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from bhr_api.errors import OverloadedError
+
 SHORTEST, LONGEST = 12, 256
 # 64 MiB and three passes: about 0.1 s of one core. More at once than this would let sign-ins starve the rest of a worker.
 _AT_ONCE = 2
+# Who comes later would wait longer than people do: about five seconds.
+_MOST_WAITING = 100
 _HASHER = PasswordHasher(time_cost=3, memory_cost=64 * 1024, parallelism=1, hash_len=32, salt_len=16, type=Type.ID)
 
 
@@ -69,8 +73,18 @@ class PasswordChecks:
 
     def __init__(self) -> None:
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._waiting = 0
+
+    def refuse_when_full(self) -> None:
+        """Raises `OverloadedError` when so many are waiting that another one would wait too long."""
+        if self._waiting >= _MOST_WAITING:
+            raise OverloadedError("Too many people are signing in at this moment.")
 
     async def verify(self, stored: str | None, password: str) -> Verdict:
         """`verify` in a thread."""
-        async with self._places:
-            return await asyncio.to_thread(verify, stored, password)
+        self._waiting += 1
+        try:
+            async with self._places:
+                return await asyncio.to_thread(verify, stored, password)
+        finally:
+            self._waiting -= 1

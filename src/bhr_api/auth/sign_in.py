@@ -88,8 +88,9 @@ class SignIn:
     ) -> SignInSuccess | SignInRefusal:
         """Sign a person in, or not. `replaced` is the cookie of the session that the browser has, which then ends.
 
-        The password is compared between two transactions, so that nobody's connection waits for it.
+        The password is compared between two transactions, so that nobody's connection waits for it. Raises `OverloadedError`.
         """
+        self._passwords.refuse_when_full()
         attempt = await self._counted(tenant_name, credentials.username, source)
         if isinstance(attempt, SignInRefusal):
             return attempt

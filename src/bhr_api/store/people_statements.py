@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 
 from bhr_api.store.grants import OAuthGrant, OAuthRefreshToken, RememberedConsent
 from bhr_api.store.oauth import OAuthAccessToken, OAuthClient
-from bhr_api.store.people import Account, BrowserSession, SignInFailure
+from bhr_api.store.people import Account, BrowserSession, RoleRow, SignInFailure
 from bhr_api.store.tables import LockStripe
 
 
@@ -17,6 +17,7 @@ def _table(model: type[SQLModel]) -> Table:
 
 _accounts, _sessions, _failures = _table(Account), _table(BrowserSession), _table(SignInFailure)
 _grants, _tokens, _refresh = _table(OAuthGrant), _table(OAuthAccessToken), _table(OAuthRefreshToken)
+_roles = _table(RoleRow)
 _consents, _clients, _stripes = _table(RememberedConsent), _table(OAuthClient), _table(LockStripe)
 
 
@@ -31,6 +32,11 @@ def account(tenant: int, username: str) -> Select[Account]:
 def accounts(tenant: int) -> Select[Account]:
     """The accounts of a tenant by name."""
     return select(Account).where(_accounts.c.tenant == tenant).order_by(_accounts.c.username)
+
+
+def role_names(tenant: int) -> Select[str]:
+    """The names of the roles that the operator defined or changed."""
+    return select(_roles.c.name).where(_roles.c.tenant == tenant)
 
 
 def end_sessions_of(tenant: int, username: str, now: datetime) -> Update:

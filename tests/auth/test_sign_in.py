@@ -198,7 +198,7 @@ def test_a_session_ends_after_twelve_hours_however_busy(desk: Desk) -> None:
 
     async def stay(_: SignIn, browsers: BrowserSessions) -> list[bool]:
         alive = []
-        for _ in range(12 * 60 // 25 + 1):
+        for _number in range(12 * 60 // 25 + 1):
             desk.server.clock.ahead += timedelta(minutes=25)
             alive.append(await browsers.read(cookie) is not None)
         return alive

@@ -37,7 +37,7 @@ def _scope(letters: str, types: Iterable[str]) -> str:
 
 _WORKER = " ".join((_scope("crus", _NOTES), _scope("rs", _GIVEN), _scope("rs", _DIRECTORY)))
 _CLINICIAN = " ".join((_scope("crus", _NOTES), _scope("crus", _GIVEN), _scope("rs", _DIRECTORY)))
-_OWN_RECORD = " ".join((_scope("rs", ["Patient", *_NOTES, *_GIVEN[:-2], *_DIRECTORY]), _scope("c", _OWN_WORDS)))
+_OWN_RECORD = f"user/*.rs {_scope('c', _OWN_WORDS)}"
 
 BUILT_IN_ROLES: Mapping[str, tuple[str, RelationKind]] = {
     "worker": (_WORKER, "caseload"),

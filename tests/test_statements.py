@@ -26,11 +26,18 @@ import pytest
 from asyncpg.protocol import Protocol
 from joserfc.jwk import ECKey
 from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import async_sessionmaker
+from sqlalchemy.pool import NullPool
 from typer.testing import CliRunner
 
 import bhr_api
 from bhr_api.app import Application
+from bhr_api.auth.audit import RequestSource
 from bhr_api.auth.bearer import TokenReader
+from bhr_api.auth.browser_sessions import BrowserSessions
+from bhr_api.auth.federated_sign_in import FederatedSignIn, UnlinkedIdentity
+from bhr_api.auth.identity_providers import IdentityProvider, IdentityProviders
+from bhr_api.auth.provider_id_token import ProvenIdentity
 from bhr_api.auth.registration import RegisteredClient
 from bhr_api.auth.trusted_issuers import ForeignToken, TrustedIssuer, TrustedIssuers
 from bhr_api.authorization_audit import audit_into_table
@@ -40,7 +47,7 @@ from bhr_api.samples import generate
 from bhr_api.search import include
 from bhr_api.settings import Settings
 from bhr_api.store import jobs, tenants
-from bhr_api.store.database import Connection, Database
+from bhr_api.store.database import Connection, Database, engine_for
 from bhr_api.store.jobs import Job, Output
 from bhr_api.store.migrations import migrate
 from bhr_api.store.row_ids import RowIds
@@ -250,6 +257,7 @@ def run_server(dsn: str, notes: Noted) -> str:
             let_in(server, tenant)
             with server.client(server.token(tenant)) as client:
                 add_search_parameters(client, notes)
+            asyncio.run(sign_in_elsewhere(dsn, tenant))
             wait_for_sealer(notes)
         finally:
             running.should_exit = True
@@ -522,6 +530,30 @@ def bearer_of(server: AuthServer, client: RegisteredClient) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
+async def sign_in_elsewhere(dsn: str, tenant: str) -> None:
+    """An identity provider vouches for somebody."""
+    endpoint = "https://login.example/"
+    provider = IdentityProvider(
+        name="x",
+        issuer=endpoint,
+        authorization_endpoint=endpoint,
+        token_endpoint=endpoint,
+        jwks_uri=endpoint,
+        client_id="c",
+        tenant=tenant,
+    )
+    engine = engine_for(dsn, poolclass=NullPool)
+    sessions = async_sessionmaker(engine, expire_on_commit=False)
+    clock = partial(datetime.now, UTC)
+    audit = audit_into_table(RowIds(), clock)
+    browsers = BrowserSessions(sessions, audit, clock)
+    federated = FederatedSignIn(IdentityProviders([provider]), "https://here.example", sessions, browsers, audit, clock)
+    source = RequestSource("192.0.2.1", "elsewhere")
+    identity = ProvenIdentity(endpoint, "nobody", None)
+    assert isinstance(await federated.let_in(provider, identity, clock(), source), UnlinkedIdentity)
+    await engine.dispose()
+
+
 def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     """What operators do, in a tenant of their own and with the chain of `tenant`."""
     files = directory / "files"
@@ -557,7 +589,10 @@ def run_commands(dsn: str, tenant: str, directory: Path) -> None:
     person = ("--username", "doe", "--fhir-user", "Practitioner/1", "--tenant", "north", "--password-stdin")
     run("users", "add", *person, stdin="a pass phrase")
     run("users", "passwd", "doe", "--password-stdin", "--tenant", "north", stdin="another pass phrase")
+    identity = ("--username", "doe", "--issuer", "https://login.example", "--subject", "s", "--tenant", "north")
+    run("users", "link", *identity)
     run("users", "list", "--tenant", "north")
+    run("users", "unlink", *identity)
     run("import", str(directory / "changed.ndjson"), "--tenant", "north", "--errors", str(directory / "refused.ndjson"))
     code = run("erase", "--tenant", "north", "--patient", "sample-0001").rsplit(maxsplit=1)[-1]
     run("erase", "--tenant", "north", "--patient", "sample-0001", "--confirm", code)

@@ -20,6 +20,8 @@ from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.bearer import TokenReader
 from bhr_api.auth.browser_sessions import BrowserSessions, SessionLimits
 from bhr_api.auth.connected_apps import ConnectedApps
+from bhr_api.auth.federated_sign_in import FederatedSignIn
+from bhr_api.auth.identity_providers import read_identity_providers
 from bhr_api.auth.lifetimes import Lifetimes
 from bhr_api.auth.person import find_person
 from bhr_api.auth.secret_key import SecretKey
@@ -49,6 +51,7 @@ from bhr_api.routers.client_choices import ClientChoices
 from bhr_api.routers.cross_origin import CrossOrigin, RegisteredOrigins
 from bhr_api.routers.discovery import PATH as DISCOVERY_PATH
 from bhr_api.routers.documents import documents_router
+from bhr_api.routers.federation_pages import FederationPages
 from bhr_api.routers.fhir import FHIRApplication, Limits
 from bhr_api.routers.pages import PageDoor, pages_router
 from bhr_api.routers.request_rates import RequestRates
@@ -151,10 +154,13 @@ class Application:
         sign_in = SignIn(sessions, browsers, audit, self._now, key, self.row_ids)
         clients = ClientChoices(self._context_of, self._person_of)
         connected = ConnectedApps(sessions, audit, self._now)
+        providers = read_identity_providers(self._settings.identity_providers)
+        federated = FederatedSignIn(providers, self._settings.issuer, sessions, browsers, audit, self._now)
         return pages_router(
             door,
-            AuthorizationPages(server, sign_in, browsers, clients, self._now),
-            AppPages(sign_in, browsers, connected, clients),
+            AuthorizationPages(server, sign_in, federated, browsers, clients, self._now),
+            FederationPages(server, federated),
+            AppPages(sign_in, federated, browsers, connected, clients),
         )
 
     async def _context_of(self, caller: Caller, source: RequestSource) -> Context:

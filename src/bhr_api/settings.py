@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     trusted_issuers: Path | None = Field(
         None, description="A JSON file of identity providers whose access tokens are taken here."
     )
+    identity_providers: Path | None = Field(
+        None, description="A JSON file of identity providers at which people may sign in."
+    )
     client_requests_per_minute: int | None = Field(
         None, ge=1, le=10_000_000, description="How many requests a minute a client may make before 429."
     )

@@ -151,7 +151,7 @@ def test_a_host_that_cannot_be_resolved_authenticates_nobody(auth_server: AuthSe
 def test_a_site_that_does_not_answer_is_given_up(
     auth_server: AuthServer, jwks_site: JwksSite, published_client: KeyedClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bhr_api.auth.jwks_url.FETCH_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr("bhr_api.auth.jwks_url.ANSWER_SECONDS", 0.1)
     jwks_site.delay_seconds = 0.5
 
     assert status(auth_server, published_client) == 400

@@ -1,4 +1,4 @@
-"""users add, list, change, passwd, totp, disable and enable."""
+"""users add, list, change, passwd, totp, disable, enable, link and unlink."""
 
 import json
 from pathlib import Path
@@ -71,6 +71,23 @@ def test_one_time_codes_are_set_up_and_taken_away(
     assert (tmp_path / "secret.key").is_file()
     assert "totp_uri" not in bhr_api.output("users", "list", "--tenant", tenant)
     assert "has_totp" not in bhr_api.lines("users", "totp", "doe", "--remove", "--tenant", tenant)[0]
+
+
+def test_a_person_is_linked_to_an_identity_elsewhere_and_unlinked(bhr_api: CommandLine, tenant: str) -> None:
+    person = ("--username", "doe", "--tenant", tenant)
+    (added,) = bhr_api.lines("users", "add", *person, "--fhir-user", "Practitioner/p1", "--no-password")
+    assert "has_password" not in added
+    identity = {"issuer": "https://login.example", "subject": "s-1"}
+    options = ("--tenant", tenant, "--issuer", identity["issuer"], "--subject", identity["subject"])
+    for _ in range(2):
+        (linked,) = bhr_api.lines("users", "link", "--username", "Doe", *options)
+        assert linked["identities"] == [identity]
+    assert bhr_api.lines("users", "list", "--tenant", tenant)[0]["identities"] == [identity]
+    add(bhr_api, tenant, "roe")
+    assert "linked to 'doe'" in bhr_api.refusal("users", "link", "--username", "roe", *options)
+    assert "no account 'roe' that is linked" in bhr_api.refusal("users", "unlink", "--username", "roe", *options)
+    assert bhr_api.lines("users", "unlink", "--username", "doe", *options)[0]["username"] == "doe"
+    assert not any("identities" in line for line in bhr_api.lines("users", "list", "--tenant", tenant))
 
 
 def test_what_cannot_be_is_told_in_a_line(bhr_api: CommandLine, tenant: str) -> None:

@@ -9,7 +9,7 @@ import re
 import unicodedata
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from bhr_api.auth.secret_key import SecretKey
 from bhr_api.auth.totp import enrolment_uri, new_secret
 from bhr_api.store import oauth
 from bhr_api.store import people_statements as statements
-from bhr_api.store.people import Account
+from bhr_api.store.people import Account, ExternalIdentity
 
 # SMART App Launch 2.2, "Scopes for requesting identity data": the resources that fhirUser may name.
 FHIR_USER_TYPES = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person")
@@ -54,6 +54,14 @@ class Administration:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkedIdentity:
+    """Who the person is at an identity provider (docs/identity-providers.md)."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountDescription:
     """An account as an administrator sees it."""
 
@@ -67,6 +75,7 @@ class AccountDescription:
     created_at: datetime
     changed_at: datetime
     disabled_at: datetime | None
+    identities: Sequence[LinkedIdentity] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +136,12 @@ async def add_account(
 
 
 async def list_accounts(work: Administration) -> list[AccountDescription]:
-    """The tenant's accounts by name."""
-    return [described(row) for row in await work.session.scalars(statements.accounts(work.tenant))]
+    """The tenant's accounts by name, with who they are at identity providers."""
+    linked: dict[str, list[LinkedIdentity]] = {}
+    for row in await work.session.scalars(statements.identities(work.tenant)):
+        linked.setdefault(row.username, []).append(LinkedIdentity(row.issuer, row.subject))
+    rows = await work.session.scalars(statements.accounts(work.tenant))
+    return [replace(described(row), identities=tuple(linked.get(row.username, ()))) for row in rows]
 
 
 async def disable_account(work: Administration, username: str) -> AccountDescription:
@@ -178,6 +191,36 @@ async def set_totp(work: Administration, username: str, key: SecretKey) -> Enrol
 async def remove_totp(work: Administration, username: str) -> AccountDescription:
     """Ask for no one-time codes any more. Raises `AccountError`."""
     return await _change(work, username, "one-time codes removed", totp_secret=None, totp_used=None)
+
+
+async def link_account(work: Administration, username: str, identity: LinkedIdentity) -> AccountDescription:
+    """Let who is `identity` at an identity provider sign in as this account. Raises `AccountError`."""
+    name = normalised_username(username)
+    account = await work.session.scalar(statements.account(work.tenant, name).with_for_update())
+    if account is None:
+        raise AccountError(f"There is no account {name!r}.")
+    if not identity.issuer or not identity.subject:
+        raise AccountError("Issuer and subject are what the id_token says in iss and sub; neither is empty.")
+    before = await work.session.scalar(statements.identity(work.tenant, identity.issuer, identity.subject))
+    if before is not None and before.username != name:
+        raise AccountError(f"That identity is linked to {before.username!r}; unlink it there first.")
+    if before is None:
+        link = ExternalIdentity(
+            tenant=work.tenant, issuer=identity.issuer, subject=identity.subject, username=name, linked_at=work.now
+        )
+        work.session.add(link)
+        await work.session.flush()
+        await work.note(f"{name}: linked to {identity.subject} at {identity.issuer}")
+    return replace(described(account), identities=(identity,))
+
+
+async def unlink_account(work: Administration, username: str, identity: LinkedIdentity) -> AccountDescription:
+    """Let them in no more by that identity; whoever is in is out. Raises `AccountError`."""
+    name = normalised_username(username)
+    gone: Any = await work.session.execute(statements.unlink(work.tenant, name, identity.issuer, identity.subject))
+    if gone.rowcount == 0:
+        raise AccountError(f"There is no account {name!r} that is linked to that issuer and subject.")
+    return await _change(work, name, f"unlinked from {identity.subject} at {identity.issuer}")
 
 
 def totp_owner(tenant: int, username: str) -> str:

@@ -88,9 +88,17 @@ class BrowserSessions:
                 await self._audit(event, session)
 
     async def start(
-        self, session: AsyncSession, account: Account, tenant_name: str, methods: list[str], replaced: str | None
+        self,
+        session: AsyncSession,
+        account: Account,
+        tenant_name: str,
+        methods: list[str],
+        replaced: str | None,
+        signed_in_at: datetime | None = None,
     ) -> tuple[SignedIn, str]:
         """A new session and its cookie, within the caller's transaction. The one before, in this browser, ends.
+
+        `signed_in_at` is when the person gave proof of who they are, if that was not just now.
 
         A session's id is never one that was there before the sign-in, or somebody could have planted it.
         """
@@ -105,7 +113,7 @@ class BrowserSessions:
             session_hash=cookie.digest,
             username=account.username,
             methods=methods,
-            signed_in_at=now,
+            signed_in_at=signed_in_at or now,
             seen_at=now,
             expires_at=now + self._limits.longest,
         )

@@ -5,21 +5,18 @@ Only URLs that an administrator registered are ever fetched, never one that an a
 
 import asyncio
 import re
-import ssl
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
 from bhr_api.auth.jwks import InvalidKeySetError
+from bhr_api.auth.outgoing import ANSWER_SECONDS, MOST_BYTES, TooLongAnswerError, bounded_body, outgoing_http
 
-FETCH_TIMEOUT_SECONDS = 5.0
-MOST_BYTES = 256 * 1024
 SHORTEST_LIFETIME, DEFAULT_LIFETIME, LONGEST_LIFETIME = timedelta(seconds=60), timedelta(minutes=5), timedelta(hours=24)
 REFETCH_INTERVAL = timedelta(seconds=30)
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -101,11 +98,6 @@ class PublishedKeySets(Generic[Key]):
             known.attempted_at = now
 
 
-@cache
-def _tls() -> ssl.SSLContext:
-    return ssl.create_default_context()
-
-
 async def fetch_key_set(url: str) -> tuple[str, timedelta]:
     """The text at `url` and how long it may be kept.
 
@@ -113,28 +105,20 @@ async def fetch_key_set(url: str) -> tuple[str, timedelta]:
     `httpx.HTTPError`, `TimeoutError`, `InvalidKeySetError`, and `httpx.InvalidURL` or `UnicodeError` for odd hosts.
     """
     async with (
-        asyncio.timeout(FETCH_TIMEOUT_SECONDS),
-        httpx.AsyncClient(
-            verify=_tls(), follow_redirects=False, trust_env=False, timeout=FETCH_TIMEOUT_SECONDS
-        ) as http,
+        asyncio.timeout(ANSWER_SECONDS),
+        outgoing_http() as http,
         http.stream("GET", url, headers={"Accept": "application/json", "Accept-Encoding": "identity"}) as response,
     ):
         if response.status_code != httpx.codes.OK or "content-encoding" in response.headers:
             raise InvalidKeySetError("The JWKS URL did not answer 200 with plain JSON.")
-        body = await _bounded(response)
+        try:
+            body = await bounded_body(response)
+        except TooLongAnswerError as error:
+            raise InvalidKeySetError(f"The key set is larger than {MOST_BYTES} bytes.") from error
     try:
         return body.decode(), _lifetime(response.headers.get("cache-control", ""))
     except UnicodeDecodeError as error:
         raise InvalidKeySetError("The key set is not UTF-8.") from error
-
-
-async def _bounded(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            raise InvalidKeySetError(f"The key set is larger than {MOST_BYTES} bytes.")
-    return bytes(body)
 
 
 def _lifetime(cache_control: str) -> timedelta:

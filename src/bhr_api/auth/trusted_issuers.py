@@ -121,7 +121,7 @@ class TrustedIssuers:
         if key is None or not algorithms:
             raise JwtError("The token is not signed by a key and algorithm of its issuer.")
         try:
-            jws.deserialize_compact(text, key, algorithms=algorithms, registry=_REGISTRY)
+            jws.deserialize_compact(text, key, algorithms=algorithms, registry=FOREIGN_SIGNATURES)
         except (JoseError, ValueError, TypeError) as error:
             raise JwtError("The token's signature does not verify.") from error
         return self._checked(issuer, token.claims)
@@ -176,4 +176,4 @@ class _Registry(jws.JWSRegistry):
     max_header_length = 4096
 
 
-_REGISTRY = _Registry(algorithms=list(Algorithm.__args__), strict_check_header=False)  # type: ignore[attr-defined]
+FOREIGN_SIGNATURES = _Registry(algorithms=list(Algorithm.__args__), strict_check_header=False)  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from bhr_api.auth import accounts
-from bhr_api.auth.accounts import AccountDescription, Administration
+from bhr_api.auth.accounts import AccountDescription, Administration, LinkedIdentity
 from bhr_api.auth.audit import RequestSource
 from bhr_api.auth.secret_key import SecretKey
 from bhr_api.authorization_audit import audit_into_table
@@ -31,6 +31,9 @@ Username = Annotated[str, typer.Argument(metavar="USERNAME", show_default=False)
 PasswordStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from standard input; else it is asked for.")
 ]
+LinkedUsername = Annotated[str, typer.Option("--username", metavar="NAME", help="Whose account.")]
+Issuer = Annotated[str, typer.Option(metavar="ISSUER", help="The provider, as its id_tokens say it in iss.")]
+Subject = Annotated[str, typer.Option(metavar="SUBJECT", help="Who they are there: sub of their id_tokens.")]
 TenantName = Annotated[str, typer.Option("--tenant", metavar="NAME", help="In which tenant.")]
 
 
@@ -43,6 +46,9 @@ def add(
         str, typer.Option(metavar="TYPE/ID", help="Who the person is in the record, such as Practitioner/12.")
     ],
     password_stdin: PasswordStdin = False,
+    no_password: Annotated[
+        bool, typer.Option("--no-password", help="They sign in at an identity provider only; see `users link`.")
+    ] = False,
     role: Annotated[list[str] | None, typer.Option(metavar="ROLE", help="What they may do; may be repeated.")] = None,
     team: Annotated[
         list[str] | None,
@@ -57,7 +63,7 @@ def add(
     data_dir: DataDir = None,
 ) -> None:
     """Add an account and print it as JSON."""
-    password = _password(password_stdin)
+    password = None if no_password else _password(password_stdin)
     settings = settings_of(database_url=database_url, data_dir=data_dir)
 
     async def work(administration: Administration) -> AccountDescription:
@@ -135,6 +141,34 @@ def change(
         return await accounts.change_rights(administration, username, roles=roles, teams=teams, also=also)
 
     _show(_administer(tenant, database_url, data_dir, work))
+
+
+@app.command(epilog="Example: bhr-api users link --username j.doe --issuer https://login.example.org --subject 8f1c")
+def link(
+    username: LinkedUsername,
+    issuer: Issuer,
+    subject: Subject,
+    tenant: TenantName = tenants.DEFAULT,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let somebody who signs in at an identity provider be this person here."""
+    identity = LinkedIdentity(issuer, subject)
+    _show(_administer(tenant, database_url, data_dir, lambda work: accounts.link_account(work, username, identity)))
+
+
+@app.command(epilog="Example: bhr-api users unlink --username j.doe --issuer https://login.example.org --subject 8f1c")
+def unlink(
+    username: LinkedUsername,
+    issuer: Issuer,
+    subject: Subject,
+    tenant: TenantName = tenants.DEFAULT,
+    database_url: DatabaseUrl = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Let them in by that identity no more; sessions and tokens are dead at once."""
+    identity = LinkedIdentity(issuer, subject)
+    _show(_administer(tenant, database_url, data_dir, lambda work: accounts.unlink_account(work, username, identity)))
 
 
 @app.command(epilog="Example: bhr-api users totp j.doe")

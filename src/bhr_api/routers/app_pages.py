@@ -9,6 +9,7 @@ from fastapi import Response
 
 from bhr_api.auth.browser_sessions import BrowserSessions
 from bhr_api.auth.connected_apps import ConnectedApp, ConnectedApps
+from bhr_api.auth.federated_sign_in import FederatedSignIn
 from bhr_api.auth.sign_in import Credentials, SignIn, SignInRefusal
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.opaque_strings import parse_opaque
@@ -16,6 +17,7 @@ from bhr_api.pages.scope_words import in_short
 from bhr_api.routers.authorization_pages import problem_of, status_of, with_wait
 from bhr_api.routers.client_choices import ClientChoice, ClientChoices
 from bhr_api.routers.page_forms import SentForm, Visit, redirect
+from bhr_api.routers.provider_links import provider_links
 from bhr_api.store.tenants import DEFAULT
 
 APPS = "/app/apps"
@@ -45,9 +47,14 @@ class AppPages:
     """What is shown and done under /app."""
 
     def __init__(
-        self, sign_in: SignIn, sessions: BrowserSessions, connected: ConnectedApps, clients: ClientChoices
+        self,
+        sign_in: SignIn,
+        federated: FederatedSignIn,
+        sessions: BrowserSessions,
+        connected: ConnectedApps,
+        clients: ClientChoices,
     ) -> None:
-        self._sign_in, self._sessions = sign_in, sessions
+        self._sign_in, self._federated, self._sessions = sign_in, federated, sessions
         self._connected, self._clients = connected, clients
 
     def show_sign_in(self, visit: Visit, **values: Any) -> Response:
@@ -59,6 +66,7 @@ class AppPages:
             action=f"{SIGN_IN}?tenant={tenant}",
             client_name=None,
             tenant_name=tenant,
+            providers=provider_links(self._federated.offered(tenant)),
             **shown,
         )
 

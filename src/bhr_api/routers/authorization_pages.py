@@ -14,6 +14,7 @@ from fastapi import Response
 from bhr_api.access import Person
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.browser_sessions import BrowserSessions
+from bhr_api.auth.federated_sign_in import FederatedSignIn
 from bhr_api.auth.pending_authorization import PendingAuthorization
 from bhr_api.auth.scopes import LAUNCH_SCOPES, grantable_scope
 from bhr_api.auth.sign_in import Credentials, SignIn, SignInRefusal
@@ -21,6 +22,7 @@ from bhr_api.auth.signed_in import SignedIn
 from bhr_api.pages.scope_words import in_words
 from bhr_api.routers.client_choices import ClientChoice, ClientChoices
 from bhr_api.routers.page_forms import PageError, SentForm, Visit, redirect
+from bhr_api.routers.provider_links import provider_links
 
 _CONTEXTS = ("patient/", "user/", "system/")
 
@@ -32,11 +34,12 @@ class AuthorizationPages:
         self,
         server: AuthorizationServer,
         sign_in: SignIn,
+        federated: FederatedSignIn,
         sessions: BrowserSessions,
         clients: ClientChoices,
         clock: Callable[[], datetime],
     ) -> None:
-        self._server, self._sign_in, self._sessions = server, sign_in, sessions
+        self._server, self._sign_in, self._federated, self._sessions = server, sign_in, federated, sessions
         self._clients, self._clock = clients, clock
 
     async def show(self, visit: Visit, request_id: str) -> Response:
@@ -98,6 +101,7 @@ class AuthorizationPages:
             action=_path(waiting),
             client_name=waiting.request.client_name,
             tenant_name=waiting.request.tenant_name,
+            providers=provider_links(self._federated.offered(waiting.request.tenant_name), waiting.request_id),
             username=(waiting.request.login_hint or "")[:128] if username is None else username,
         )
 

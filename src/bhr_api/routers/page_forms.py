@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -98,9 +99,15 @@ class Cookies:
         """What a sign-in form belongs to, before there is a session."""
         return "__Host-bhr-form" if self.is_secure else "bhr-form"
 
-    def put(self, response: Response, name: str, value: str) -> None:
-        """Set a cookie until the browser is closed, which no script reads and no other site's form sends."""
-        response.set_cookie(name, value, path="/", secure=self.is_secure, httponly=True, samesite="lax")
+    @property
+    def federation(self) -> str:
+        """What a sign-in at an identity provider belongs to."""
+        return "__Host-bhr-federation" if self.is_secure else "bhr-federation"
+
+    def put(self, response: Response, name: str, value: str, lifetime: timedelta | None = None) -> None:
+        """Set a cookie, until the browser is closed if not for less, which no script reads and no other site's form sends."""
+        seconds = None if lifetime is None else int(lifetime.total_seconds())
+        response.set_cookie(name, value, seconds, path="/", secure=self.is_secure, httponly=True, samesite="lax")
 
     def take_away(self, response: Response, name: str) -> None:
         """Make the browser forget a cookie."""
@@ -124,6 +131,11 @@ class Visit:
     def form_key(self) -> str | None:
         """What sign-in forms of this browser belong to."""
         return self.request.cookies.get(self.cookies.form)
+
+    @property
+    def federation_key(self) -> str | None:
+        """What a sign-in at an identity provider, begun in this browser, belongs to."""
+        return self.request.cookies.get(self.cookies.federation)
 
     def csrf(self, form: str) -> str:
         """The token for a form of who is signed in."""

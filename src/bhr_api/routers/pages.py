@@ -9,12 +9,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bhr_api.auth.audit import RequestSource
 from bhr_api.auth.authorization_request import AuthorizationPageError
+from bhr_api.auth.identity_providers import CALLBACK
 from bhr_api.auth.secret_key import SecretKeyError
 from bhr_api.errors import RefusalError
 from bhr_api.pages.rendering import STATIC_FILES, static_file, static_tag
 from bhr_api.routers.app_pages import APPS, SIGN_IN, SIGN_OUT, AppPages
 from bhr_api.routers.authorization_pages import AuthorizationPages
+from bhr_api.routers.federation_pages import FederationPages
 from bhr_api.routers.page_forms import Cookies, PageError, SentForm, Visit, read_form, redirect
+from bhr_api.routers.provider_links import WAY
 
 log = structlog.get_logger(__name__)
 
@@ -65,7 +68,9 @@ class PageDoor:
         return self.visit(request).show_error(page_error_of(error))
 
 
-def pages_router(door: PageDoor, authorization: AuthorizationPages, apps: AppPages) -> APIRouter:
+def pages_router(
+    door: PageDoor, authorization: AuthorizationPages, federation: FederationPages, apps: AppPages
+) -> APIRouter:
     """Every page; they are for people, so the OpenAPI document leaves them out."""
     router = APIRouter(include_in_schema=False)
 
@@ -76,6 +81,14 @@ def pages_router(door: PageDoor, authorization: AuthorizationPages, apps: AppPag
     @router.post(AUTHORIZE)
     async def answer_request(request: Request, waiting_id: str) -> Response:
         return await door.take(request, lambda visit, form: authorization.take(visit, waiting_id, form))
+
+    @router.get(WAY)
+    async def leave_for_provider(request: Request, key: str) -> Response:
+        return await door.show(request, lambda visit: federation.leave(visit, key))
+
+    @router.get(CALLBACK)
+    async def come_back_from_provider(request: Request) -> Response:
+        return await door.show(request, federation.come_back)
 
     @router.get("/app")
     async def start() -> Response:

@@ -7,7 +7,7 @@ from sqlmodel import SQLModel
 
 from bhr_api.store.grants import OAuthGrant, OAuthRefreshToken, RememberedConsent
 from bhr_api.store.oauth import OAuthAccessToken, OAuthClient
-from bhr_api.store.people import Account, BrowserSession, RoleRow, SignInFailure
+from bhr_api.store.people import Account, BrowserSession, ExternalIdentity, RoleRow, SignInFailure
 from bhr_api.store.tables import LockStripe
 
 
@@ -16,6 +16,7 @@ def _table(model: type[SQLModel]) -> Table:
 
 
 _accounts, _sessions, _failures = _table(Account), _table(BrowserSession), _table(SignInFailure)
+_identities = _table(ExternalIdentity)
 _grants, _tokens, _refresh = _table(OAuthGrant), _table(OAuthAccessToken), _table(OAuthRefreshToken)
 _roles = _table(RoleRow)
 _consents, _clients, _stripes = _table(RememberedConsent), _table(OAuthClient), _table(LockStripe)
@@ -37,6 +38,50 @@ def accounts(tenant: int) -> Select[Account]:
 def role_names(tenant: int) -> Select[str]:
     """The names of the roles that the operator defined or changed."""
     return select(_roles.c.name).where(_roles.c.tenant == tenant)
+
+
+def identity(tenant: int, issuer: str, subject: str) -> Select[ExternalIdentity]:
+    """The link of somebody at an identity provider."""
+    return select(ExternalIdentity).where(
+        _identities.c.tenant == tenant, _identities.c.issuer == issuer, _identities.c.subject == subject
+    )
+
+
+def identities(tenant: int) -> Select[ExternalIdentity]:
+    """The links of a tenant's accounts."""
+    return (
+        select(ExternalIdentity)
+        .where(_identities.c.tenant == tenant)
+        .order_by(_identities.c.issuer, _identities.c.subject)
+    )
+
+
+def account_of_identity(tenant: int, issuer: str, subject: str) -> Select[Account]:
+    """The account, disabled or not, of somebody at an identity provider."""
+    return (
+        select(Account)
+        .join(
+            ExternalIdentity,
+            and_(_identities.c.tenant == _accounts.c.tenant, _identities.c.username == _accounts.c.username),
+        )
+        .where(
+            _identities.c.tenant == tenant,
+            _accounts.c.tenant == tenant,
+            _identities.c.issuer == issuer,
+            _identities.c.subject == subject,
+        )
+        .with_for_update()
+    )
+
+
+def unlink(tenant: int, username: str, issuer: str, subject: str) -> Delete:
+    """Forget that this account is somebody at an identity provider."""
+    return delete(_identities).where(
+        _identities.c.tenant == tenant,
+        _identities.c.username == username,
+        _identities.c.issuer == issuer,
+        _identities.c.subject == subject,
+    )
 
 
 def end_sessions_of(tenant: int, username: str, now: datetime) -> Update:

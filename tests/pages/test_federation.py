@@ -5,13 +5,17 @@ import json
 import time
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from fastapi import Response
 from joserfc.jwk import OctKey
 
 from bhr_api.auth import accounts
+from bhr_api.auth.federated_request import LIFETIME
+from bhr_api.routers.page_forms import Cookies
 from tests.fixtures.identity_provider import (
     CLIENT_ID,
     KEY,
@@ -79,8 +83,8 @@ def ways(place: FederatedClinic, browser: Visitor) -> list[str]:
     return provider_links_of(browser.open(f"/app/sign-in?tenant={place.clinic.tenant}"))
 
 
-def come_back(browser: Visitor, **parameters: str) -> httpx.Response:
-    return browser.http.get(CALLBACK, params={"code": "c", **parameters})
+def come_back(browser: Visitor, state: str, **parameters: str) -> httpx.Response:
+    return browser.http.get(CALLBACK, params={"code": "c", "state": state, **parameters})
 
 
 def is_signed_in(browser: Visitor) -> bool:
@@ -234,6 +238,28 @@ def test_a_token_endpoint_that_gives_nothing_lets_nobody_in(
     assert answer.status_code == 403
     assert "evil" not in answer.text
     assert not is_signed_in(browser)
+
+
+def test_nobody_waits_for_a_provider_that_is_slow(
+    provider: MadeUpProvider, browsers: Callable[[], Visitor], ways: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More answers than OAuth has connections; none of them holds one while the provider is asked.
+    waiting = [browsers() for _ in range(8)]
+    states = [leave_for_provider(browser, ways[0])["state"] for browser in waiting]
+    provider.status = 400
+    monkeypatch.setattr(provider, "delay_seconds", 3.0)
+    asked = len(provider.forms)
+    with ThreadPoolExecutor(len(waiting)) as pool:
+        answers = [pool.submit(come_back, *pair) for pair in zip(waiting, states, strict=True)]
+        give_up = time.monotonic() + 30
+        while len(provider.forms) < asked + len(waiting):
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+        other = browsers()
+        other.http.cookies["bhr"] = f"bhr_session_default_{'x' * 43}"
+        assert other.http.get("/app/apps").status_code == 303
+        assert not any(answer.done() for answer in answers)
+        assert {answer.result().status_code for answer in answers} == {403}
 
 
 def test_a_state_of_another_browser_is_none(
@@ -467,3 +493,18 @@ def test_an_answer_to_a_request_that_ended_lets_nobody_in(
     provider.will_give(signed(provider.claims(sent["nonce"])))
     assert come_back(browser, state=sent["state"]).status_code == 410
     assert not is_signed_in(browser)
+
+
+def test_over_https_the_cookie_is_this_hosts_alone() -> None:
+    cookies, answer = Cookies(is_secure=True), Response()
+    cookies.put(answer, cookies.federation, "key", LIFETIME)
+    cookie = answer.headers["Set-Cookie"].lower()
+    assert cookie.startswith("__host-bhr-federation=key;")
+    assert {part.strip() for part in cookie.split(";")} >= {
+        "secure",
+        "httponly",
+        "path=/",
+        "samesite=lax",
+        "max-age=600",
+    }
+    assert "domain" not in cookie

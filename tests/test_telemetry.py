@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 import structlog
 from prometheus_client import REGISTRY
@@ -64,6 +65,21 @@ def test_an_error_of_a_library_is_logged_by_its_name_and_without_its_words(capsy
     assert logged["place"].startswith("test_telemetry:")
     assert logged["raised_at"].startswith("test_telemetry.py:")
     assert "Jane" not in line
+
+
+@pytest.mark.usefixtures("_logging")
+def test_a_statement_that_goes_with_its_connection_is_no_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("json")
+    lost = asyncpg.ConnectionDoesNotExistError("connection was closed in the middle of operation")
+    logging.getLogger("asyncio").error("Future exception was never retrieved", exc_info=lost)
+
+    logged = json.loads(capsys.readouterr().err)
+
+    assert (logged["event"], logged["level"], logged["error"]) == (
+        "statement_lost",
+        "warning",
+        "ConnectionDoesNotExistError",
+    )
 
 
 @pytest.mark.usefixtures("_logging")

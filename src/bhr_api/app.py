@@ -178,22 +178,42 @@ class Application:
     def _now(self) -> datetime:
         return self._get_database().now()
 
-    async def _reach_database(self) -> Database:
-        settings = self._settings
+    async def _reach_database(self) -> tuple[Database, Database]:
+        """The pools of the requests and of the jobs, with all that a worker asks the database before it serves.
+
+        The database may go and come back at any moment of this.
+        """
         deadline = monotonic() + REACH_SECONDS
         while True:
             try:
-                return await Database.open(
-                    self._dsn,
-                    pool_size=settings.pool_size,
-                    wait_seconds=settings.pool_wait_seconds,
-                    statement_timeout_seconds=settings.statement_timeout_seconds,
-                )
-            except (RefusalError, OSError, asyncpg.PostgresError) as error:
+                database = await self._open_for_requests()
+                try:
+                    return database, await self._prepare(database)
+                except BaseException:
+                    await database.close()
+                    raise
+            except (RefusalError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 log.warning("database_not_reached", error=type(error).__name__, reason=str(error))
                 if monotonic() > deadline:
                     raise
             await asyncio.sleep(_REACH_AGAIN_SECONDS)
+
+    async def _open_for_requests(self) -> Database:
+        settings = self._settings
+        return await Database.open(
+            self._dsn,
+            pool_size=settings.pool_size,
+            wait_seconds=settings.pool_wait_seconds,
+            statement_timeout_seconds=settings.statement_timeout_seconds,
+        )
+
+    async def _prepare(self, database: Database) -> Database:
+        async with database.acquire() as connection:
+            await self.row_ids.take_node(connection)
+            if self._settings.referential_integrity != "strict":
+                await references.forget_indexed(connection)
+        await self._origins.reload(database)
+        return await self._open_for_jobs()
 
     async def _open_for_jobs(self) -> Database:
         """The pool of the jobs: a connection for each and one for heartbeats, open only while there are any."""
@@ -225,11 +245,8 @@ class Application:
     @asynccontextmanager
     async def _lifespan(self, _app: FastAPI) -> AsyncIterator[None]:
         settings = self._settings
-        database = self._database = await self._reach_database()
-        async with database.acquire() as connection:
-            await self.row_ids.take_node(connection)
-            if settings.referential_integrity != "strict":
-                await references.forget_indexed(connection)
+        database, jobs_database = await self._reach_database()
+        self._database = database
         audit = AuditTrail(database, flush_seconds=settings.audit_flush_seconds)
         tenants = self._tenants = TenantRegistry(database)
         definitions = DefinitionsRegistry(database)
@@ -257,12 +274,10 @@ class Application:
         )
         # Made or found wrong before the first app asks. The making of a key takes a moment.
         await asyncio.to_thread(self._signing_keys.all)
-        jobs_database = await self._open_for_jobs()
         runner = JobRunner(database, jobs_database, self._job_handlers(self._fhir))
         self._fhir.wake_jobs = runner.wake
         audit.start()
         tenants.start()
-        await self._origins.reload(database)
         self._origins.start(database)
         upkeep, sealer = Upkeep(database), AuditSealer(database, tenants.numbers)
         keeper = ParameterKeeper(database, self._own_context)

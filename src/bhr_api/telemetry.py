@@ -7,6 +7,7 @@ import sys
 from functools import cache
 from typing import Any
 
+import asyncpg
 import structlog
 
 # The library looks for the variable when it is imported. It is ours to tell our workers of their directory: one that comes
@@ -48,13 +49,18 @@ class _LibraryLog(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log that there was something, and of which class and from where the exception was that it tells of."""
+        error = record.exc_info[1] if record.exc_info else None
+        if record.name == "asyncio" and isinstance(error, asyncpg.PostgresConnectionError):
+            # A statement was on its way when the database went, and its request had been answered with 503 by then.
+            structlog.get_logger(record.name).warning("statement_lost", error=type(error).__qualname__)
+            return
         facts: dict[str, Any] = {
             "library": record.name,
             "level_name": record.levelname,
             "place": f"{record.module}:{record.lineno}",
         }
-        if record.exc_info and record.exc_info[1] is not None:
-            facts |= {"error": type(record.exc_info[1]).__qualname__, "raised_at": place_of(record.exc_info[1])}
+        if error is not None:
+            facts |= {"error": type(error).__qualname__, "raised_at": place_of(error)}
         structlog.get_logger(record.name).error("library_log", **facts)
 
 

@@ -68,7 +68,19 @@ async def _leave_as_it_is(_connection: Connection) -> None:
     """asyncpg has ended any open transaction by now; nothing here changes a session otherwise, so a reset is saved."""
 
 
-def _is_closed(connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+def _is_loss(error: BaseException, connection: "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]") -> bool:
+    """Whether the error comes of a connection that is gone.
+
+    asyncpg tells of wrong arguments by the same class: those are our own fault.
+    """
+    if not isinstance(error, asyncpg.InterfaceError):
+        return True
+    # While the socket is being closed, statements are refused by these words, and the connection does not count as closed yet.
+    if "connection is closed" in str(error):
+        return True
+    # The end of a transaction is refused by other words, after what told that the connection is gone.
+    if error.__context__ is not None and isinstance(error.__context__, _CONNECTION_LOST):
+        return _is_loss(error.__context__, connection)
     try:
         return connection.is_closed()
     except asyncpg.InterfaceError:
@@ -138,8 +150,7 @@ class Database:
                 "The request needs more work than one request may take. Narrow it, for example by patient or date."
             ) from error
         except _CONNECTION_LOST as error:
-            # asyncpg tells of wrong arguments by the same class as of a connection that is gone: those are our own fault.
-            if isinstance(error, asyncpg.InterfaceError) and not _is_closed(connection):
+            if not _is_loss(error, connection):
                 raise
             # What is lost cannot be reset for the next one; asyncpg would try, and complain of the open transaction.
             with suppress(asyncpg.InterfaceError):

@@ -49,7 +49,7 @@ def test_requests_in_flight_finish_and_a_second_start_is_clean(own_server: OwnSe
             async with locked(running.dsn):
                 bundle = transaction([entry("POST", "Patient", patient(new_name())) for _ in range(3)])
                 asking = [asyncio.create_task(http.post("", json=bundle)) for _ in range(IN_FLIGHT)]
-                assert await asyncio.to_thread(server.busy_connections_become, IN_FLIGHT, 45)
+                assert await asyncio.to_thread(server.busy_connections_become, IN_FLIGHT, 10)
                 server.terminate()
                 assert await is_not_ready_within(running.url, 5)
             return list(await asyncio.gather(*asking))
@@ -89,7 +89,7 @@ def test_requests_that_do_not_finish_in_time_do_not_keep_the_server(own_server: 
         async with asyncio.timeout(BOUND_SECONDS), caller(running, token) as http:
             async with locked(running.dsn):
                 asking = [asyncio.create_task(http.get("Patient")) for _ in range(IN_FLIGHT)]
-                assert await asyncio.to_thread(server.busy_connections_become, IN_FLIGHT, 45)
+                assert await asyncio.to_thread(server.busy_connections_become, IN_FLIGHT, 10)
                 server.terminate()
                 assert await asyncio.to_thread(server.exit_code_within, 15) == 0
             await asyncio.gather(*asking, return_exceptions=True)

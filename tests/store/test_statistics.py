@@ -61,3 +61,16 @@ def test_who_does_not_own_the_tables_leaves_them_alone(postgresql: TestServer, d
     of_superuser = with_database(postgresql.admin_dsn, urlsplit(dsn).path.removeprefix("/"))
     assert on_database(of_superuser, as_reader) == []
     assert on_database(dsn, statistics.refresh) == ["posting"]
+
+
+def test_whoever_holds_a_table_is_not_waited_for(dsn: str) -> None:
+    async def beside_a_holder(connection: asyncpg.Connection) -> list[str]:
+        await load(connection, 1, 5_000)
+        holder = await asyncpg.connect(dsn)
+        async with asyncio.timeout(20), holder.transaction():
+            await holder.execute("LOCK TABLE resource IN ACCESS EXCLUSIVE MODE")
+            found = await statistics.refresh(connection)
+        await holder.close()
+        return found + await statistics.refresh(connection)
+
+    assert on_database(dsn, beside_a_holder) == ["posting"]

@@ -4,10 +4,14 @@ Autovacuum keeps them. Right after a bulk load, or on a server whose autovacuum 
 those of a time when it was empty; then it is analyzed from here, if the tables are our own.
 """
 
+import asyncpg
+
 from bhr_api.store.database import Connection
 
 ANALYZE_SECONDS = 600
 """How long one table may take."""
+# A size is asked for under a lock; whoever holds a table for itself is not waited for, with a connection that requests need.
+_LONGEST_WAIT = "100ms"
 # The least number of changed rows that is worth it.
 _CHANGED_ROWS = 1_000
 TABLES = ["resource", "resource_history", "posting", "string_index", "number_index", "date_index"]
@@ -25,10 +29,19 @@ _LACKING = """
 
 
 async def refresh(connection: Connection) -> list[str]:
-    """The names of the tables that lacked statistics and have them now; what another process analyzes is left to it."""
-    lacking = [row[0] for row in await connection.fetch(_LACKING, TABLES, _CHANGED_ROWS)]
+    """The names of the tables that lacked statistics and have them now; what another process holds is left to it."""
+    lacking = await _lacking(connection)
     for table in lacking:
         async with connection.transaction():
             await connection.execute(f"SET LOCAL statement_timeout = '{ANALYZE_SECONDS}s'")
             await connection.execute(f"ANALYZE (SKIP_LOCKED) {table}", timeout=ANALYZE_SECONDS)
     return lacking
+
+
+async def _lacking(connection: Connection) -> list[str]:
+    try:
+        async with connection.transaction():
+            await connection.execute(f"SET LOCAL lock_timeout = '{_LONGEST_WAIT}'")
+            return [row[0] for row in await connection.fetch(_LACKING, TABLES, _CHANGED_ROWS)]
+    except asyncpg.LockNotAvailableError:
+        return []

@@ -9,6 +9,9 @@ import pytest
 from benchmarks.searches import SEARCHES
 from benchmarks.work import WORK
 
+# The run that they look at takes a minute: one worker does it.
+pytestmark = pytest.mark.xdist_group("benchmarks")
+
 REPOSITORY = Path(__file__).parents[2]
 
 

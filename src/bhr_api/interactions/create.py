@@ -8,6 +8,7 @@ from bhr_api.interactions.read import read, require
 from bhr_api.interactions.requests import Parameters, Request, parse_parameters
 from bhr_api.interactions.results import Result, of_version
 from bhr_api.interactions.write import Change, Stored, apply, new_id, notes_on, of_write, parse_resource
+from bhr_api.resources.responsibility import RESPONSIBILITIES
 from bhr_api.store.database import Connection
 from bhr_api.store.versions import OutdatedExtractionError
 
@@ -23,9 +24,7 @@ async def create(context: Context, request: Request) -> Result:
     notes = await notes_on(context, resource)
     change = Change("create", request.resource_type, new_id(), resource, request.body, notes=notes)
     criteria = _criteria(request)
-    # What a SearchParameter adds is registered in its transaction.
-    is_alone = context.committing is None and context.integrity == "off" and request.resource_type != "SearchParameter"
-    if criteria is None and is_alone:
+    if criteria is None and _is_one_statement(context, request.resource_type):
         return of_write(await _store_alone(context, change))
 
     async def work(connection: Connection) -> Result | str:
@@ -36,6 +35,16 @@ async def create(context: Context, request: Request) -> Result:
     if isinstance(result, Result):
         return result
     return await existing(context, request.resource_type, result)
+
+
+def _is_one_statement(context: Context, resource_type: str) -> bool:
+    """Whether a new resource is all there is to store; what else comes of it is committed together with it."""
+    return (
+        context.committing is None
+        and context.integrity == "off"
+        and resource_type not in RESPONSIBILITIES
+        and resource_type != "SearchParameter"
+    )
 
 
 def _criteria(request: Request) -> Parameters | None:

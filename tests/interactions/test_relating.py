@@ -1,0 +1,57 @@
+"""Relations are kept together with the resources that say so, by whatever interaction (docs/accounts.md)."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+import pytest
+
+from bhr_api.fhir import json_text
+from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
+from bhr_api.interactions.create import create
+from bhr_api.interactions.requests import Request
+from bhr_api.resources.responsibility import RESPONSIBILITIES
+from tests.fixtures.database import on_database
+from tests.fixtures.record import Record, open_record
+from tests.interactions.integrity_cases import Resource, to
+
+PATIENT = to("Patient/p")
+SOURCES: dict[str, Resource] = {
+    "CareTeam": {"status": "active", "subject": PATIENT, "participant": [{"member": to("Practitioner/w")}]},
+    "EpisodeOfCare": {"status": "active", "patient": PATIENT, "careManager": to("Practitioner/w")},
+    "RelatedPerson": {"patient": PATIENT},
+}
+
+
+@pytest.fixture(scope="module")
+def record(database_dsn: str) -> Iterator[Record]:
+    with open_record(database_dsn, "http://test/fhir") as record:
+        yield record
+
+
+@contextmanager
+def without_relations(dsn: str, tenant: int) -> Iterator[None]:
+    """The database takes no relation of this tenant meanwhile."""
+
+    def change(sql: str) -> None:
+        on_database(dsn, lambda connection: connection.execute(f"ALTER TABLE relation {sql}"))
+
+    change(f"ADD CONSTRAINT none_of_tenant CHECK (tenant <> {tenant})")
+    try:
+        yield
+    finally:
+        change("DROP CONSTRAINT none_of_tenant")
+
+
+@pytest.mark.parametrize("resource_type", RESPONSIBILITIES)
+def test_a_new_source_of_relations_is_stored_with_them_or_not_at_all(
+    record: Record, database_dsn: str, resource_type: str
+) -> None:
+    context = record.new_tenant()
+    body = json_text.dumps({"resourceType": resource_type, **SOURCES[resource_type]})
+
+    with without_relations(database_dsn, context.tenant), pytest.raises(asyncpg.CheckViolationError):
+        record.run(create(context, Request("create", resource_type, body=body)))
+
+    stored = "SELECT id FROM resource WHERE tenant = $1 AND resource_type = $2"
+    assert record.fetch(stored, [context.tenant, RESOURCE_TYPE_NUMBERS[resource_type]]) == []

@@ -149,3 +149,23 @@ def test_the_status_is_told_to_whoever_may_read_the_definition(
     assert client.get("SearchParameter/none/$index-status").status_code == 404
     with server.client(server.token(server.new_tenant())) as elsewhere:
         assert elsewhere.get(f"SearchParameter/{id}/$index-status").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("scope", "patient"),
+    [
+        pytest.param("patient/*.rs", "ann", id="of-one-record"),
+        pytest.param("system/SearchParameter.rs", None, id="of-another-type"),
+        pytest.param("system/Patient.rs?gender=female", None, id="of-some-of-them"),
+    ],
+)
+def test_how_many_resources_there_are_is_told_to_who_may_search_them_all(
+    server: RunningServer, tenant: str, client: httpx.Client, scope: str, patient: str | None
+) -> None:
+    put(client, ann(), ann(id="bob"))
+    (id,) = add(client, FAMILY)
+    assert status(client, id).keys() == {"state", "done", "total"}
+    with server.client(server.token(tenant, f"{scope} system/SearchParameter.r", patient=patient)) as other:
+        assert status(other, id).keys() == {"state"}
+        base = other.get(f"SearchParameter/{id}/$index-status").json()["parameter"][-1]
+    assert [part["name"] for part in base["part"]] == ["type", "state", "message"]

@@ -26,24 +26,23 @@ _SENTENCES = {
 
 
 async def index_status(context: Context, request: Request) -> Result:
-    """`state` and, for each base, how many resources are indexed of how many. Raises what a read of the resource raises."""
+    """`state` and, for each base, how many resources are indexed of how many, to whom may search all of them.
+
+    Raises what a read of the resource raises.
+    """
     stored = await read(context, "SearchParameter", request.id)
     assert stored.body is not None
     definition: Resource = json_text.parse(stored.body)
     async with context.connection() as connection:
         rows = await added_parameters.rows_of(connection, context.tenant)
     own = [row for row in rows if row.origin == request.id and (row.state != "leaving" or row.next_definition)]
-    return Result(200, json_text.dumps(_parameters(definition, own)))
+    return Result(200, json_text.dumps(_parameters(context, definition, own)))
 
 
-def _parameters(definition: Resource, rows: Sequence[AddedRow]) -> Resource:
-    state = _state(definition, rows)
-    found: list[dict[str, Any]] = [
-        {"name": "state", "valueCode": state},
-        {"name": "done", "valueInteger": sum(_done(row) for row in rows)},
-        {"name": "total", "valueInteger": sum(_total(row) for row in rows)},
-    ]
-    return {"resourceType": "Parameters", "parameter": [*found, *(_of_base(row) for row in rows)]}
+def _parameters(context: Context, definition: Resource, rows: Sequence[AddedRow]) -> Resource:
+    state = {"name": "state", "valueCode": _state(definition, rows)}
+    bases = [_of_base(context, row) for row in rows]
+    return {"resourceType": "Parameters", "parameter": [state, *_counts(context, rows), *bases]}
 
 
 def _state(definition: Resource, rows: Sequence[AddedRow]) -> str:
@@ -55,14 +54,23 @@ def _state(definition: Resource, rows: Sequence[AddedRow]) -> str:
     return "complete" if all(row.state == "complete" for row in rows) else "building"
 
 
-def _of_base(row: AddedRow) -> dict[str, Any]:
+def _counts(context: Context, rows: Sequence[AddedRow]) -> list[dict[str, Any]]:
+    """How many there are of a type is told to whom a search would tell it."""
+    if not all(context.visibility.is_tenant_wide(RESOURCE_TYPES[row.resource_type - 1], "s") for row in rows):
+        return []
+    return [
+        {"name": "done", "valueInteger": sum(_done(row) for row in rows)},
+        {"name": "total", "valueInteger": sum(_total(row) for row in rows)},
+    ]
+
+
+def _of_base(context: Context, row: AddedRow) -> dict[str, Any]:
     return {
         "name": "base",
         "part": [
             {"name": "type", "valueCode": RESOURCE_TYPES[row.resource_type - 1]},
             {"name": "state", "valueCode": "complete" if row.state == "complete" else "building"},
-            {"name": "done", "valueInteger": _done(row)},
-            {"name": "total", "valueInteger": _total(row)},
+            *_counts(context, [row]),
             {"name": "message", "valueString": _SENTENCES[row.state]},
         ],
     }

@@ -92,8 +92,9 @@ class AsyncWork:
                 continue
             keeper = _Keeper(run, context, position, len(entries))
             result = await perform_entry(replace(context, committing=keeper.committing), position, entry, temporary)
-            async with run.database.acquire() as connection, connection.transaction():
-                await keeper.keep(connection, result)
+            if keeper.kept != response_entry(context.base_url, result):
+                async with run.database.acquire() as connection, connection.transaction():
+                    await keeper.keep(connection, result)
         async with run.database.acquire() as connection, connection.transaction():
             kept = await jobs.kept_outputs(connection, run.job.tenant, run.job.id)
             answer = bundle_of("batch-response", [kept[position] for position in range(len(entries))])
@@ -115,10 +116,14 @@ class AsyncWork:
 
 
 class _Keeper:
-    """Keeps the answer of one entry of a batch, within the transaction of its write if it has one."""
+    """Keeps the answer of one entry of a batch, within the transaction of its write if it has one.
+
+    `kept` is the answer that the last such transaction was to keep; where that failed, another one comes of the entry.
+    """
 
     def __init__(self, run: JobRun, context: Context, position: int, total: int) -> None:
         self._run, self._context, self._position, self._total = run, context, position, total
+        self.kept = b""
 
     async def committing(self, connection: Connection, written: Any) -> None:
         match written:
@@ -133,8 +138,8 @@ class _Keeper:
 
     async def keep(self, connection: Connection, result: Result) -> None:
         await self._run.report(self._position + 1, self._total, connection=connection)
-        output = Output(_JSON, response_entry(self._context.base_url, result))
-        await jobs.keep_output(connection, self._run.job, self._position, output)
+        self.kept = response_entry(self._context.base_url, result)
+        await jobs.keep_output(connection, self._run.job, self._position, Output(_JSON, self.kept))
 
 
 async def _is_taken_back(run: JobRun, asked: Asked) -> bool:

@@ -11,12 +11,12 @@ from bhr_api.fhir import json_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES, Resource
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context, KnownParameters
+from bhr_api.interactions.extraction import new_version, promised
 from bhr_api.interactions.placing import place
 from bhr_api.interactions.relating import relate
 from bhr_api.resources import HOOKS
-from bhr_api.search.extract import index_entry
-from bhr_api.search.referring import FOLLOWING_GENERATION, reference_tokens
-from bhr_api.store import versions, whole_types
+from bhr_api.search.referring import FOLLOWING_GENERATION
+from bhr_api.store import whole_types
 from bhr_api.store.database import Connection
 from bhr_api.store.versions import NewVersion
 from bhr_api.store.whole_types import IndexedRow
@@ -60,8 +60,7 @@ def _generation(context: Context, everything: bool) -> int:
 
 async def index_rows(context: Context, connection: Connection, resource_type: str, rows: Sequence[IndexedRow]) -> None:
     """Put new index values in the place of those of `rows`, which are locked. Raises OutdatedExtractionError."""
-    known = context.words.known
-    await versions.promise(connection, known.until)
+    known = await promised(connection, context.words.known)
     resources: list[Resource] = []
     indexed: list[NewVersion] = []
     for row in rows:
@@ -76,24 +75,13 @@ async def index_rows(context: Context, connection: Connection, resource_type: st
 
 
 def _indexed(context: Context, known: KnownParameters, resource: Resource, row: IndexedRow) -> NewVersion:
-    entry = index_entry(resource, context.hasher, context.base_url, known.served.indexed)
-    if context.integrity == "strict":
-        entry.tokens |= reference_tokens(resource, context.hasher, context.base_url)
-    return NewVersion(
-        resource_type=RESOURCE_TYPE_NUMBERS[resource["resourceType"]],
-        id=row.id,
+    return new_version(
+        context,
+        known,
+        resource,
         version=row.version,
         method=row.method,
-        index_generation=context.index_generation,
         row_id=row.row_id,
-        self_token=entry.self_token,
-        patient=entry.patient,
         last_updated=row.last_updated,
-        main_date=entry.main_date,
-        tokens=sorted(entry.tokens),
         body=row.body,
-        strings=entry.strings,
-        numbers=entry.numbers,
-        dates=entry.dates,
-        ordered=sorted(entry.ordered),
     )

@@ -9,7 +9,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -29,6 +29,7 @@ from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
 from bhr_api.fhir.profiles.walk import Entries
 from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context, KnownParameters
+from bhr_api.interactions.extraction import new_version, promised
 from bhr_api.interactions.integrity import Deletion, IntegrityCheck, Write, lock_targets
 from bhr_api.interactions.parameter_registration import register_parameters
 from bhr_api.interactions.placing import place
@@ -37,7 +38,6 @@ from bhr_api.interactions.relating import relate, visibility_of
 from bhr_api.interactions.results import Result
 from bhr_api.resources import HOOKS
 from bhr_api.search.extract import index_entry
-from bhr_api.search.referring import reference_tokens
 from bhr_api.search.visibility import Visibility
 from bhr_api.store import audit, versions
 from bhr_api.store.database import Connection
@@ -158,13 +158,11 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     current = await versions.lock(connection, context.tenant, keys, deleting=deleting) if keys else {}
     absent = [key for key in keys if key not in current]
     buried = await versions.tombstones(connection, context.tenant, absent) if absent else {}
-    planned: list[_Plan] = []
-    before = await visibility_of(context, connection, [row.patient for row in current.values()])
+    was_in = {row.patient for row in current.values()}
+    before = await visibility_of(context, connection, was_in)
     # One value for all, and for the whole way: what is extracted by it is refused when it has become too old.
-    known = context.words.known
-    if len(changes) > 1:
-        await versions.promise(connection, known.until)
-        known = replace(known, until=versions.ALWAYS)
+    known = await promised(connection, context.words.known) if len(changes) > 1 else context.words.known
+    planned: list[_Plan] = []
     for change in changes:
         planned.append(_plan(context, before, known, change, current.get(change.key), buried.get(change.key), now))
         if len(planned) % GIVE_WAY_EVERY == 0:
@@ -172,7 +170,8 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     stored = [(plan.change, plan.new) for plan in planned if plan.new is not None]
     hooked = [(change.resource, new) for change, new in stored if change.resource and change.resource_type in HOOKS]
     await place(context, connection, hooked, {new.self_token: new.patient for _, new in stored})
-    after = await visibility_of(context, connection, [new.patient for _, new in stored])
+    is_in = {new.patient for _, new in stored}
+    after = before if is_in <= was_in else await visibility_of(context, connection, is_in)
     for plan in planned:
         _require_visible(after, plan)
     if integrity is not None:
@@ -292,28 +291,16 @@ def _new_version(
         version_id=str(version),
         last_updated=instant_text(now),
     )
-    # A copy: when the transaction collides and is tried again, it starts from what the client sent.
-    entry = index_entry({**change.resource, "id": change.id}, context.hasher, context.base_url, known.served.indexed)
-    if context.integrity == "strict":
-        entry.tokens |= reference_tokens(change.resource, context.hasher, context.base_url)
-    return NewVersion(
-        resource_type=RESOURCE_TYPE_NUMBERS[change.resource_type],
-        id=change.id,
+    return new_version(
+        context,
+        known,
+        # A copy: when the transaction collides and is tried again, it starts from what the client sent.
+        {**change.resource, "id": change.id},
         version=version,
         method=_METHODS[change.kind],
-        index_generation=context.index_generation,
         row_id=context.row_ids.next() if current is None else current.row_id,
-        self_token=entry.self_token,
-        patient=entry.patient,
         last_updated=now,
-        main_date=entry.main_date,
-        tokens=sorted(entry.tokens),
         body=body,
-        strings=entry.strings,
-        numbers=entry.numbers,
-        dates=entry.dates,
-        ordered=sorted(entry.ordered),
-        known_until=known.until,
     )
 
 

@@ -1,6 +1,9 @@
-"""The record that `_filter` is asked of."""
+"""The record that `_filter` is asked of, and how it is asked."""
 
 from typing import Any
+from urllib.parse import urlencode
+
+import httpx
 
 ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 LOINC = "http://loinc.org"
@@ -140,3 +143,24 @@ RESOURCES: list[dict[str, Any]] = [
         "compose": {"include": [{"system": ACT, "concept": [{"code": "ACUTE"}, {"code": "NONAC"}]}]},
     },
 ]  # fmt: skip
+
+
+def put(http: httpx.Client, resources: list[dict[str, Any]]) -> None:
+    for one in resources:
+        answer = http.put(f"/{one['resourceType']}/{one['id']}", json=one)
+        assert answer.status_code == 201, answer.text
+
+
+def ask(client: httpx.Client, resource_type: str, text: str) -> httpx.Response:
+    return client.get(f"/{resource_type}", params={"_filter": text})
+
+
+def posted(client: httpx.Client, text: str) -> httpx.Response:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    return client.post("/Patient/_search", content=urlencode({"_filter": text}), headers=form)
+
+
+def found(client: httpx.Client, resource_type: str, parameters: list[tuple[str, str]]) -> list[str]:
+    answer = client.get(f"/{resource_type}", params=httpx.QueryParams(urlencode(parameters)))
+    assert answer.status_code == 200, answer.text
+    return sorted(entry["resource"]["id"] for entry in answer.json().get("entry", []))

@@ -2,8 +2,8 @@
 
 from tests.fixtures.server import running_server
 from tests.interactions.integrity_cases import entry
+from tests.noted_statements import noting
 from tests.routers.test_asynchronous import bundle_of, ended, goal, put_off
-from tests.test_statements import noting
 
 IS_KEPT = "INSERT INTO job_output (tenant, job, ordinal, media_type, body)\n    SELECT $1, $2, $4"
 
@@ -19,10 +19,13 @@ def test_the_answer_of_each_entry_of_a_batch_is_kept_once(database_dsn: str) -> 
         entry("GET", "Goal/none"),
     ]
 
-    with noting(database_dsn) as notes, running_server(database_dsn) as server:
-        with server.client(server.token(server.new_tenant())) as client:
-            assert client.put("Goal/there", json=goal() | {"id": "there"}).status_code == 201
-            answer = ended(client, put_off(client, "POST", "", json=bundle_of("batch", *entries)))
+    with (
+        noting(database_dsn) as notes,
+        running_server(database_dsn) as server,
+        server.client(server.token(server.new_tenant())) as client,
+    ):
+        assert client.put("Goal/there", json=goal() | {"id": "there"}).status_code == 201
+        answer = ended(client, put_off(client, "POST", "", json=bundle_of("batch", *entries)))
 
     statuses = [one["response"]["status"] for one in answer["resource"]["entry"]]
     assert statuses == ["201", "201", "204", "201", "200", "200", "404"]

@@ -15,7 +15,7 @@ from bhr_api.interactions.results import Result
 from bhr_api.interactions.update import update
 from tests.fixtures.record import Record, open_record
 from tests.interactions.integrity_cases import Resource, observation, to
-from tests.test_statements import Noted, noting
+from tests.noted_statements import Noted, noting
 
 PATIENT: Resource = {"resourceType": "Patient", "id": "p"}
 

@@ -18,7 +18,7 @@ from bhr_api.search.visibility import Visibility
 from tests.fixtures.database import on_database
 from tests.fixtures.record import Record, open_record
 from tests.interactions.integrity_cases import Resource, to
-from tests.test_statements import noting
+from tests.noted_statements import noting
 
 PATIENT = to("Patient/p")
 SOURCES: dict[str, Resource] = {
@@ -66,7 +66,13 @@ def test_a_worker_is_asked_about_once_for_an_update_within_a_record(database_dsn
     with noting(database_dsn) as notes, open_record(database_dsn, "http://test/fhir") as record:
         context = record.new_tenant()
         team: Resource = {"resourceType": "CareTeam", "id": "t", **SOURCES["CareTeam"]}
-        flag: Resource = {"resourceType": "Flag", "id": "f", "status": "active", "code": {"text": "x"}, "subject": PATIENT}
+        flag: Resource = {
+            "resourceType": "Flag",
+            "id": "f",
+            "status": "active",
+            "code": {"text": "x"},
+            "subject": PATIENT,
+        }
         record.store(context, [{"resourceType": "Patient", "id": "p"}, team, flag])
         role = Role("worker", parse_scopes("user/*.cruds"), "caseload")
         person = Person("w", ("Practitioner/w",), (), (role,))

@@ -166,11 +166,11 @@ def parameters_of(resource_type: str) -> Mapping[str, Parameter]:
     }
 
 
-@cache
 def is_special(resource_type: str, code: str) -> bool:
     """Whether a search of the type may name `code`, which has no values in the index."""
     definition = SEARCH_PARAMETERS[resource_type].get(code)
-    return code in _OF_THE_WHOLE or (definition is not None and _is_served_special(definition))
+    is_of_no_type = definition is not None and definition.type == "special"
+    return code in _OF_THE_WHOLE or (is_of_no_type and code not in NOT_SERVED)
 
 
 def special_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
@@ -178,12 +178,8 @@ def special_parameters(resource_type: str) -> Mapping[str, SearchParameter]:
     return {
         code: definition
         for code, definition in SEARCH_PARAMETERS[resource_type].items()
-        if code in _OF_THE_WHOLE or _is_served_special(definition)
+        if is_special(resource_type, code)
     }
-
-
-def _is_served_special(definition: SearchParameter) -> bool:
-    return definition.type == "special" and definition.code not in NOT_SERVED
 
 
 def _parameter(resource_type: str, definition: SearchParameter, defined: Mapping[str, SearchParameter]) -> Parameter:

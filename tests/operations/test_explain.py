@@ -130,6 +130,13 @@ def test_what_is_refused_as_a_whole_is_told(record: httpx.Client) -> None:
     assert refused["code"] == "too-costly"
 
 
+def test_a_filter_that_the_search_takes_is_explained(record: httpx.Client) -> None:
+    """Its comparisons are counted for each reading of it."""
+    asked = "_filter=" + " or ".join(["status eq final"] * 30)
+    assert record.get(f"/Observation?{asked}").status_code == 200
+    assert all_of(explained(record, f"Observation/$explain?{asked}"), "refused") == []
+
+
 def test_a_type_that_the_caller_may_not_search_is_refused(record: httpx.Client, client_with: MakeClient) -> None:
     narrow = client_with("system/Observation.s")
     (refused,) = all_of(explained(narrow, "/Observation/$explain?subject:Patient.name=So"), "refused")

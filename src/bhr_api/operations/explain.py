@@ -24,7 +24,6 @@ from bhr_api.interactions.terminologies import search_context
 from bhr_api.operations.explained_plan import Execution, Visit, execute
 from bhr_api.operations.explained_road import MEANINGS, UsedParameter, advice, most_work, used_parameter
 from bhr_api.operations.inputs import Inputs
-from bhr_api.search.chain import Hops
 from bhr_api.search.compiler import Statement, compile_count, compile_page
 from bhr_api.search.criteria import Criterion
 from bhr_api.search.cursor import Position
@@ -59,7 +58,7 @@ async def explain(context: Context, request: Request) -> Result:
     told = [_passed_over(name) for name, value in request.parameters if not value and name not in _UNASKED]
     applied = None
     try:
-        query = parse_query(request.resource_type, given, _fresh(search))
+        query = parse_query(request.resource_type, given, search.afresh())
         walk = Walk(context, query, request.resource_type, now)
     except RefusalError as error:
         told += _refusals(asked, error, lenient=search.lenient)
@@ -84,15 +83,10 @@ def _require_whole_tenant(context: Context, resource_type: str) -> None:
 
 def _read(resource_type: str, pair: tuple[str, str], search: SearchContext) -> _Asked:
     try:
-        query = parse_query(resource_type, [pair], replace(_fresh(search), lenient=False))
+        query = parse_query(resource_type, [pair], replace(search.afresh(), lenient=False))
     except RefusalError as error:
         return _Asked(pair[0], refusal=error)
     return _Asked(pair[0], query.criteria)
-
-
-def _fresh(search: SearchContext) -> SearchContext:
-    """How far a query's chains may lead is counted for each reading."""
-    return replace(search, hops=Hops())
 
 
 def _refusals(asked: Sequence[_Asked], error: RefusalError, *, lenient: bool) -> Iterator[Resource]:

@@ -172,11 +172,6 @@ class Caller:
             for permission in self.permissions(letter, resource_type)
         )
 
-    def is_of_one_patient(self, letter: Letter, resource_type: str) -> bool:
-        """Whether every resource of the type on which the interaction is allowed is in the record of the patient in context."""
-        found = [permission.reach.patient for permission in self.permissions(letter, resource_type)]
-        return bool(found) and all(patient is not None and patient == found[0] for patient in found)
-
 
 def _permissions(scope: ResourceScope, caller: Caller) -> Iterable[Permission]:
     if scope.context == "patient" and caller.patient is None:

@@ -76,7 +76,7 @@ def _require_criteria(context: Context, criteria: Parameters) -> None:
     shaping = next((code for code in codes if code in _SHAPE), None)
     if shaping is not None:
         raise UnsupportedParameterError(shaping, "$lastn answers with one bundle, the newest first")
-    is_about_one = context.caller.is_of_one_patient("s", "Observation")
+    is_about_one = context.visibility.is_of_one_patient("Observation", "s")
     if not is_about_one and not any(code.partition(".")[0] in ("patient", "subject") for code in codes):
         raise MalformedRequestError("$lastn needs a patient or subject, such as patient=[id].", code="required")
     if not any(code == "category" or "code" in code.split("-") for code in codes):

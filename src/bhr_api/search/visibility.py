@@ -16,7 +16,7 @@ from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, RESOURCE_TYPES
 from bhr_api.search.restrictions import Demands, are_met, demands
 from bhr_api.search.tokens import TokenHasher
 from bhr_api.store.relations import Related, is_related
-from bhr_api.store.sql import Binder, all_of, any_of
+from bhr_api.store.sql import Binder, all_of, any_of, hidden
 
 
 class Rule(NamedTuple):
@@ -164,6 +164,6 @@ def _condition(rule: Rule, row: str, binder: Binder) -> str:
         patient = bound
     if rule.persons:
         conditions.append(is_related(rule.persons, patient, binder))
-    # IS TRUE hides the operator from the index: a restriction narrows a search, and does not drive it.
-    conditions += [f"({row}.tokens && {binder.bind(list(tokens), 'bigint[]')}) IS TRUE" for tokens in rule.wanted]
+    # A restriction narrows a search, and does not drive it.
+    conditions += [hidden(f"{row}.tokens && {binder.bind(list(tokens), 'bigint[]')}") for tokens in rule.wanted]
     return f"({all_of(conditions)})" if len(conditions) > 1 else all_of(conditions)

@@ -7,7 +7,7 @@ carries the codes that its scope is restricted to.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from bhr_api.access import Caller, Letter
@@ -43,6 +43,10 @@ class Visibility:
     caller: Caller
     hasher: TokenHasher
     related: Related = frozenset()
+    # A statement asks for the rules of a type up to a dozen times.
+    _known: dict[tuple[str, Letter], tuple[Rule, ...]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, caller: Caller, hasher: TokenHasher) -> "Visibility":
@@ -128,8 +132,11 @@ class Visibility:
 
     def rules(self, resource_type: str, letter: Letter) -> tuple[Rule, ...]:
         """The ways in which a row of the type may be allowed; the one for all rows stands alone."""
-        found = dict.fromkeys(self._rules(resource_type, letter))
-        return (_ALL,) if _ALL in found else tuple(found)
+        known = self._known.get((resource_type, letter))
+        if known is None:
+            found = dict.fromkeys(self._rules(resource_type, letter))
+            known = self._known[resource_type, letter] = (_ALL,) if _ALL in found else tuple(found)
+        return known
 
     def _rules(self, resource_type: str, letter: Letter) -> Iterator[Rule]:
         # Types about nobody in particular: whoever may read them reads all of them, and nobody confined writes them.

@@ -212,7 +212,11 @@ def test_a_statement_that_proves_nothing_is_refused(
     assert (answer.status_code, answer.json()["error"]) == (400, error)
 
 
-@pytest.mark.parametrize("text", ["x", "\x00", "a.b.c", "", "e30.e30."])
+# {"kid":"statements"} and {"iss":"https://apps.example"}
+WITHOUT_ALGORITHM = "eyJraWQiOiJzdGF0ZW1lbnRzIn0.eyJpc3MiOiJodHRwczovL2FwcHMuZXhhbXBsZSJ9.xx"
+
+
+@pytest.mark.parametrize("text", ["x", "\x00", "a.b.c", "", "e30.e30.", WITHOUT_ALGORITHM])
 def test_what_is_no_statement_is_refused(auth_server: AuthServer, text: str) -> None:
     answer = register(auth_server, None, software_statement=text)
 

@@ -184,6 +184,18 @@ def test_a_context_that_no_app_could_use_is_refused(
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
+@pytest.mark.parametrize("value", [rb'"\ud800"', b"NaN", b"1e999"])
+def test_a_context_that_cannot_be_written_as_json_is_refused(
+    auth_server: AuthServer, host: RegisteredClient, value: bytes
+) -> None:
+    token = token_of(auth_server, host).json()["access_token"]
+    body = b'{"fhirContext": [{"reference": "Observation/1", "x": %s}]}' % value
+
+    answer = auth_server.http.post("/oauth/launch", content=body, headers={"Authorization": f"Bearer {token}"})
+
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 5000])
 def test_a_body_that_is_no_object_is_refused(auth_server: AuthServer, host: RegisteredClient, body: bytes) -> None:
     token = token_of(auth_server, host).json()["access_token"]

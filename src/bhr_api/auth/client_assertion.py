@@ -64,7 +64,7 @@ def verify_signature(assertion: ClientAssertion, key: VerificationKey, jwks_url:
     # SMART: jku, when present, SHALL be the URL that the client registered.
     if "jku" in assertion.header and assertion.header["jku"] != jwks_url:
         raise InvalidClientError("The client assertion's jku is not the registered URL.")
-    if assertion.header["alg"] != key.algorithm:
+    if assertion.header.get("alg") != key.algorithm:
         raise InvalidClientError("The client assertion's alg does not belong to its key.")
     try:
         jws.deserialize_compact(assertion.text, key.key, algorithms=[key.algorithm], registry=_REGISTRY)

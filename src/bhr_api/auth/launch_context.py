@@ -105,6 +105,18 @@ def _item(item: Any) -> Mapping[str, Any]:
         raise InvalidLaunchContextError(
             "A Patient or Encounter stands in fhirContext with another role than launch only."
         )
-    if "\\u0000" in json.dumps(item) or len(json.dumps(item)) > _MOST_TEXT:
+    if not _is_interoperable(item):
+        raise InvalidLaunchContextError("An item of fhirContext holds Infinity, NaN or half a character.")
+    text = json.dumps(item)
+    if "\\u0000" in text or len(text) > _MOST_TEXT:
         raise InvalidLaunchContextError(f"An item of fhirContext has at most {_MOST_TEXT} characters, and none is NUL.")
     return item
+
+
+def _is_interoperable(item: Mapping[str, Any]) -> bool:
+    """Whether it can be stored and sent: Python reads numbers that JSON has not, and halves of surrogate pairs."""
+    try:
+        json.dumps(item, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError:
+        return False
+    return True

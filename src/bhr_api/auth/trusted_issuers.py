@@ -142,6 +142,9 @@ class TrustedIssuers:
         if not isinstance(subject, str) or not subject:
             raise JwtError("The token has no subject.")
         client = claims.get(issuer.client_claim) or claims.get("client_id") or subject
+        # PostgreSQL stores neither NUL nor half a character: one such event would hold up the audit of the whole worker.
+        if not f"{subject}{client}".isprintable():
+            raise JwtError("The token's subject or client is no printable text.")
         return ForeignToken(
             issuer,
             subject,

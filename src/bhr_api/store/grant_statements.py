@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Delete, Select, Table, Update, and_, delete, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Delete, Select, Table, Update, and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import Insert, insert
-from sqlmodel import SQLModel
 
+from bhr_api.store.expiry import forget_before
 from bhr_api.store.grants import (
     OAuthAuthorization,
     OAuthCode,
@@ -18,17 +18,13 @@ from bhr_api.store.grants import (
 )
 from bhr_api.store.oauth import OAuthAccessToken, OAuthClient
 from bhr_api.store.people import Account, BrowserSession, RoleRow
+from bhr_api.store.tables import table_of
 
-
-def _table(model: type[SQLModel]) -> Table:
-    return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-_accounts, _sessions, _roles = _table(Account), _table(BrowserSession), _table(RoleRow)
-_clients, _access = _table(OAuthClient), _table(OAuthAccessToken)
-_authorizations, _grants = _table(OAuthAuthorization), _table(OAuthGrant)
-_codes, _refresh, _launches = _table(OAuthCode), _table(OAuthRefreshToken), _table(OAuthLaunch)
-_consents, _registrations = _table(RememberedConsent), _table(RegistrationToken)
+_accounts, _sessions, _roles = table_of(Account), table_of(BrowserSession), table_of(RoleRow)
+_clients, _access = table_of(OAuthClient), table_of(OAuthAccessToken)
+_authorizations, _grants = table_of(OAuthAuthorization), table_of(OAuthGrant)
+_codes, _refresh, _launches = table_of(OAuthCode), table_of(OAuthRefreshToken), table_of(OAuthLaunch)
+_consents, _registrations = table_of(RememberedConsent), table_of(RegistrationToken)
 
 
 # Authorization requests
@@ -273,26 +269,9 @@ def use_registration_token(tenant: int, token_hash: bytes, now: datetime) -> Upd
 
 # What is past its time
 
-_EXPIRING: Sequence[tuple[Table, str]] = (
-    (_authorizations, "request_hash"),
-    (_codes, "code_hash"),
-    (_refresh, "token_hash"),
-    (_launches, "launch_hash"),
-    (_grants, "grant_id"),
-    (_registrations, "token_hash"),
-)
+_EXPIRING: Sequence[Table] = (_authorizations, _codes, _refresh, _launches, _grants, _registrations)
 
 
 def forget_expired(tenant: int, before: datetime, limit: int) -> Sequence[Delete]:
-    """Delete up to `limit` rows of each kind that expired before `before`; never waits for another worker's deletion."""
-    return [_forget(table, table.c[key], tenant, before, limit) for table, key in _EXPIRING]
-
-
-def _forget(table: Table, key: ColumnElement[object], tenant: int, before: datetime, limit: int) -> Delete:
-    expired = (
-        select(table.c.tenant, key)
-        .where(table.c.tenant == tenant, table.c.expires_at < before)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return delete(table).where(table.c.tenant == tenant, tuple_(table.c.tenant, key).in_(expired))
+    """Delete up to `limit` rows of each kind that expired before `before`."""
+    return [forget_before(table.c.expires_at, tenant, before, limit) for table in _EXPIRING]

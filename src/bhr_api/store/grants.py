@@ -7,11 +7,10 @@ Secrets are kept as SHA-256 digests. Whatever came from one decision carries its
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import ARRAY, Column, DateTime, Index, Integer, LargeBinary, Text
+from sqlalchemy import ARRAY, Column, Index, Integer, LargeBinary, Text
 from sqlmodel import Field, SQLModel
 
-CodePointText = Text(collation="C")
-Instant = DateTime(timezone=True)
+from bhr_api.store.tables import CodePointText, Instant
 
 
 class OAuthAuthorization(SQLModel, table=True):

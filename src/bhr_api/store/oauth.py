@@ -12,7 +12,6 @@ from sqlalchemy import (
     ARRAY,
     Boolean,
     Column,
-    DateTime,
     Delete,
     Index,
     Integer,
@@ -20,16 +19,15 @@ from sqlalchemy import (
     Select,
     Text,
     Update,
-    delete,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlmodel import Field, SQLModel
 
-from bhr_api.store.tables import Tenant
+from bhr_api.store.expiry import forget_before
+from bhr_api.store.tables import CodePointText, Instant, Tenant, table_of
 
 # The look-up of every FHIR request, by asyncpg. The tokens of a disabled client, a changed or disabled account, a revoked grant
 # or an ended session are dead without a write to any of them; the outer joins let the operator's own tokens, which belong to
@@ -77,8 +75,8 @@ class OAuthClient(SQLModel, table=True):
     origins: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
     is_public: bool = Field(default=False, sa_column=Column(Boolean, nullable=False, server_default=text("false")))
     software_id: str | None = Field(default=None, sa_column=Column(Text))
-    created_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    disabled_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    created_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    disabled_at: datetime | None = Field(default=None, sa_column=Column(Instant))
 
 
 class OAuthAccessToken(SQLModel, table=True):
@@ -97,11 +95,11 @@ class OAuthAccessToken(SQLModel, table=True):
     scope: str = Field(sa_column=Column(Text, nullable=False))
     patient: str | None = Field(default=None, sa_column=Column(Text))
     fhir_user: str | None = Field(default=None, sa_column=Column(Text))
-    issued_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
-    revoked_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
-    grant_id: str | None = Field(default=None, sa_column=Column(Text(collation="C")))
-    username: str | None = Field(default=None, sa_column=Column(Text(collation="C")))
+    issued_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    expires_at: datetime = Field(sa_column=Column(Instant, nullable=False))
+    revoked_at: datetime | None = Field(default=None, sa_column=Column(Instant))
+    grant_id: str | None = Field(default=None, sa_column=Column(CodePointText))
+    username: str | None = Field(default=None, sa_column=Column(CodePointText))
 
 
 class OAuthUsedAssertion(SQLModel, table=True):
@@ -113,15 +111,13 @@ class OAuthUsedAssertion(SQLModel, table=True):
     tenant: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
     client_id: str = Field(sa_column=Column(Text, primary_key=True))
     jti_hash: bytes = Field(sa_column=Column(LargeBinary, primary_key=True))
-    expires_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    expires_at: datetime = Field(sa_column=Column(Instant, nullable=False))
 
 
 TABLES: Sequence[type[SQLModel]] = (OAuthClient, OAuthAccessToken, OAuthUsedAssertion)
 
-_tenants = SQLModel.metadata.tables[str(Tenant.__tablename__)]
-_clients = SQLModel.metadata.tables["oauth_client"]
-_tokens = SQLModel.metadata.tables["oauth_access_token"]
-_assertions = SQLModel.metadata.tables["oauth_used_assertion"]
+_tenants, _clients = table_of(Tenant), table_of(OAuthClient)
+_tokens, _assertions = table_of(OAuthAccessToken), table_of(OAuthUsedAssertion)
 
 
 def tenant_number(name: str) -> Select[int]:
@@ -172,24 +168,10 @@ def use_assertion(tenant: int, client_id: str, jti_hash: bytes, expires_at: date
 
 
 def forget_expired_assertions(tenant: int, before: datetime, limit: int) -> Delete:
-    """Delete up to `limit` used assertions that expired before `before`; never waits for another worker's deletion."""
-    key = (_assertions.c.tenant, _assertions.c.client_id, _assertions.c.jti_hash)
-    expired = (
-        select(*key)
-        .where(_assertions.c.tenant == tenant, _assertions.c.expires_at < before)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return delete(_assertions).where(_assertions.c.tenant == tenant, tuple_(*key).in_(expired))
+    """Delete up to `limit` used assertions that expired before `before`."""
+    return forget_before(_assertions.c.expires_at, tenant, before, limit)
 
 
 def forget_expired_tokens(tenant: int, before: datetime, limit: int) -> Delete:
-    """Delete up to `limit` tokens that expired before `before`; never waits for another worker's deletion."""
-    key = (_tokens.c.tenant, _tokens.c.token_hash)
-    expired = (
-        select(*key)
-        .where(_tokens.c.tenant == tenant, _tokens.c.expires_at < before)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return delete(_tokens).where(_tokens.c.tenant == tenant, tuple_(*key).in_(expired))
+    """Delete up to `limit` tokens that expired before `before`."""
+    return forget_before(_tokens.c.expires_at, tenant, before, limit)

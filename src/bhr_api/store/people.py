@@ -7,14 +7,11 @@ strings are. Every key starts with the tenant.
 from datetime import datetime
 from typing import ClassVar
 
-from sqlalchemy import ARRAY, BigInteger, Column, DateTime, Index, Integer, LargeBinary, Select, Text, select
+from sqlalchemy import ARRAY, BigInteger, Column, Index, Integer, LargeBinary, Select, Text, select
 from sqlmodel import Field, SQLModel
 
 from bhr_api.store.database import Connection
-
-CodePointText = Text(collation="C")
-Instant = DateTime(timezone=True)
-
+from bhr_api.store.tables import CodePointText, Instant, table_of
 
 # What access decisions need to know of somebody, by asyncpg.
 LIVE_ACCOUNT = """
@@ -122,7 +119,7 @@ class BrowserSession(SQLModel, table=True):
     ended_at: datetime | None = Field(default=None, sa_column=Column(Instant))
 
 
-_accounts = SQLModel.metadata.tables["account"]
+_accounts = table_of(Account)
 
 
 def fhir_user_of(tenant: int, username: str) -> Select[str]:

@@ -2,24 +2,19 @@
 
 from datetime import datetime
 
-from sqlalchemy import Delete, Select, Table, Update, and_, delete, func, select, tuple_, update
-from sqlmodel import SQLModel
+from sqlalchemy import Delete, Select, Update, and_, delete, func, select, update
 
+from bhr_api.store.expiry import forget_before
 from bhr_api.store.grants import OAuthGrant, OAuthRefreshToken, RememberedConsent
 from bhr_api.store.oauth import OAuthAccessToken, OAuthClient
 from bhr_api.store.people import Account, BrowserSession, ExternalIdentity, RoleRow, SignInFailure
-from bhr_api.store.tables import LockStripe
+from bhr_api.store.tables import LockStripe, table_of
 
-
-def _table(model: type[SQLModel]) -> Table:
-    return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-_accounts, _sessions, _failures = _table(Account), _table(BrowserSession), _table(SignInFailure)
-_identities = _table(ExternalIdentity)
-_grants, _tokens, _refresh = _table(OAuthGrant), _table(OAuthAccessToken), _table(OAuthRefreshToken)
-_roles = _table(RoleRow)
-_consents, _clients, _stripes = _table(RememberedConsent), _table(OAuthClient), _table(LockStripe)
+_accounts, _sessions, _failures = table_of(Account), table_of(BrowserSession), table_of(SignInFailure)
+_identities = table_of(ExternalIdentity)
+_grants, _tokens, _refresh = table_of(OAuthGrant), table_of(OAuthAccessToken), table_of(OAuthRefreshToken)
+_roles = table_of(RoleRow)
+_consents, _clients, _stripes = table_of(RememberedConsent), table_of(OAuthClient), table_of(LockStripe)
 
 
 # Accounts
@@ -164,15 +159,8 @@ def forgive(tenant: int, username: str, address: str) -> Delete:
 
 
 def forget_failures(tenant: int, before: datetime, limit: int) -> Delete:
-    """Delete up to `limit` failures from before; never waits for another worker's deletion."""
-    key = (_failures.c.tenant, *(_failures.c[name] for name in ("username", "address", "failed_at", "attempt")))
-    old = (
-        select(*key)
-        .where(_failures.c.tenant == tenant, _failures.c.failed_at < before)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return delete(_failures).where(_failures.c.tenant == tenant, tuple_(*key).in_(old))
+    """Delete up to `limit` failures from before `before`."""
+    return forget_before(_failures.c.failed_at, tenant, before, limit)
 
 
 # Browser sessions
@@ -211,15 +199,8 @@ def end_session(tenant: int, session_hash: bytes, now: datetime) -> Update:
 
 
 def forget_sessions(tenant: int, before: datetime, limit: int) -> Delete:
-    """Delete up to `limit` sessions that ran out before; never waits for another worker's deletion."""
-    key = (_sessions.c.tenant, _sessions.c.session_hash)
-    old = (
-        select(*key)
-        .where(_sessions.c.tenant == tenant, _sessions.c.expires_at < before)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return delete(_sessions).where(_sessions.c.tenant == tenant, tuple_(*key).in_(old))
+    """Delete up to `limit` sessions that ran out before `before`."""
+    return forget_before(_sessions.c.expires_at, tenant, before, limit)
 
 
 # Connected apps

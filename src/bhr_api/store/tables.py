@@ -19,6 +19,7 @@ from sqlalchemy import (
     LargeBinary,
     Numeric,
     SmallInteger,
+    Table,
     Text,
     desc,
     text,
@@ -29,6 +30,11 @@ from sqlmodel import Field, SQLModel
 CodePointText = Text(collation="C")
 Instant = DateTime(timezone=True)
 STRING_HEAD = 200
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The table of a model, whose columns statements name."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
 
 
 def _tenant() -> Any:

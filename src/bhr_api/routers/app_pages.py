@@ -3,21 +3,21 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 from fastapi import Response
 
 from bhr_api.auth.browser_sessions import BrowserSessions
 from bhr_api.auth.connected_apps import ConnectedApp, ConnectedApps
 from bhr_api.auth.federated_sign_in import FederatedSignIn
-from bhr_api.auth.sign_in import Credentials, SignIn, SignInRefusal
+from bhr_api.auth.sign_in import SignIn
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.opaque_strings import parse_opaque
 from bhr_api.pages.scope_words import in_short
-from bhr_api.routers.authorization_pages import problem_of, status_of, with_wait
 from bhr_api.routers.client_choices import ClientChoice, ClientChoices
 from bhr_api.routers.page_forms import SentForm, Visit, redirect
 from bhr_api.routers.provider_links import provider_links
+from bhr_api.routers.sign_in_form import take_sign_in
 from bhr_api.store.tenants import DEFAULT
 
 APPS = "/app/apps"
@@ -57,33 +57,25 @@ class AppPages:
         self._sign_in, self._federated, self._sessions = sign_in, federated, sessions
         self._connected, self._clients = connected, clients
 
-    def show_sign_in(self, visit: Visit, **values: Any) -> Response:
+    def show_sign_in(self, visit: Visit, username: str = "", status: int = 200, problem: str = "") -> Response:
         """The sign-in page; `?tenant=` says where."""
         tenant = _tenant(visit)
-        shown: dict[str, Any] = {"username": "", **values}
         return visit.show_sign_in(
             f"sign-in to {tenant}",
+            status=status,
+            problem=problem,
             action=f"{SIGN_IN}?tenant={tenant}",
             client_name=None,
             tenant_name=tenant,
             providers=provider_links(self._federated.offered(tenant)),
-            **shown,
+            username=username,
         )
 
     async def take_sign_in(self, visit: Visit, form: SentForm) -> Response:
         """Sign in, and go on to the apps: to nowhere that an address could name."""
         tenant = _tenant(visit)
         visit.require_sign_in_csrf(form, f"sign-in to {tenant}", f"{SIGN_IN}?tenant={tenant}")
-        username = form.one("username")
-        credentials = Credentials(username, form.one("password"), form.one("code"))
-        outcome = await self._sign_in.attempt(tenant, credentials, visit.source, visit.session_cookie)
-        if isinstance(outcome, SignInRefusal):
-            answer = self.show_sign_in(visit, username=username, status=status_of(outcome), problem=problem_of(outcome))
-            return with_wait(answer, outcome)
-        answer = redirect(APPS)
-        visit.cookies.put(answer, visit.cookies.session, outcome.cookie)
-        visit.cookies.take_away(answer, visit.cookies.form)
-        return answer
+        return await take_sign_in(self._sign_in, visit, form, tenant, APPS, partial(self.show_sign_in, visit))
 
     async def show_apps(self, visit: Visit) -> Response:
         """What the person has allowed."""

@@ -6,23 +6,25 @@ request that it is about, and is tied to the session and that request.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import Response
 
 from bhr_api.access import Person
+from bhr_api.auth.app_scope import within_roles
 from bhr_api.auth.authorization_server import AuthorizationServer
 from bhr_api.auth.browser_sessions import BrowserSessions
 from bhr_api.auth.federated_sign_in import FederatedSignIn
 from bhr_api.auth.pending_authorization import PendingAuthorization
-from bhr_api.auth.scopes import LAUNCH_SCOPES, grantable_scope
-from bhr_api.auth.sign_in import Credentials, SignIn, SignInRefusal
+from bhr_api.auth.sign_in import SignIn
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.pages.scope_words import in_words
 from bhr_api.routers.client_choices import ClientChoice, ClientChoices
 from bhr_api.routers.page_forms import PageError, SentForm, Visit, redirect
 from bhr_api.routers.provider_links import provider_links
+from bhr_api.routers.sign_in_form import take_sign_in
 
 _CONTEXTS = ("patient/", "user/", "system/")
 
@@ -88,7 +90,6 @@ class AuthorizationPages:
         self,
         visit: Visit,
         waiting: PendingAuthorization,
-        *,
         username: str | None = None,
         status: int = 200,
         problem: str = "",
@@ -107,20 +108,8 @@ class AuthorizationPages:
 
     async def _take_sign_in(self, visit: Visit, waiting: PendingAuthorization, form: SentForm) -> Response:
         visit.require_sign_in_csrf(form, f"sign-in {waiting.request_id}", _path(waiting))
-        username = form.one("username")
-        credentials = Credentials(username, form.one("password"), form.one("code"))
-        outcome = await self._sign_in.attempt(
-            waiting.request.tenant_name, credentials, visit.source, visit.session_cookie
-        )
-        if isinstance(outcome, SignInRefusal):
-            answer = self._sign_in_page(
-                visit, waiting, username=username, status=status_of(outcome), problem=problem_of(outcome)
-            )
-            return with_wait(answer, outcome)
-        answer = redirect(_path(waiting))
-        visit.cookies.put(answer, visit.cookies.session, outcome.cookie)
-        visit.cookies.take_away(answer, visit.cookies.form)
-        return answer
+        tenant, page = waiting.request.tenant_name, partial(self._sign_in_page, visit, waiting)
+        return await take_sign_in(self._sign_in, visit, form, tenant, _path(waiting), page)
 
     async def _next(self, visit: Visit, waiting: PendingAuthorization, user: SignedIn) -> Response:
         if waiting.needs_patient:
@@ -210,14 +199,13 @@ class AuthorizationPages:
         if allow and waiting.needs_patient:
             return await self._picker(visit, waiting, user, SentForm(), problem="Choose a client first.")
         kept = [part for part in waiting.request.scope.split() if part not in form.all("without")]
-        scope = _grantable(" ".join(kept), await self._clients.person(user))
         location = await self._server.decide(
             waiting.request_id,
             user,
             visit.source,
             allow=allow,
             remember=form.one("remember") == "yes",
-            scopes=scope.split(),
+            scopes=kept,
         )
         return redirect(location)
 
@@ -243,37 +231,10 @@ def _path(waiting: PendingAuthorization) -> str:
 
 def _grantable(scope: str, person: Person | None) -> str:
     """What the person can give away of what is asked for: nothing that no role of theirs allows."""
-    if person is None:
-        return ""
-    parts = (part if part in LAUNCH_SCOPES else grantable_scope(part, person.roles) for part in scope.split())
-    return " ".join(part for part in parts if part)
+    return "" if person is None else within_roles(scope, person.roles)
 
 
 def return_to(redirect_uri: str) -> str:
     """Where the browser goes afterwards, for people: the site, or that it is an app on their device."""
     parts = urlsplit(redirect_uri)
     return parts.netloc if parts.scheme in ("http", "https") else "the app on this device"
-
-
-def status_of(refusal: SignInRefusal) -> int:
-    """RFC 6585 §4 for who must wait; else the request was understood and refused."""
-    return 429 if refusal.seconds_to_wait else 401
-
-
-def problem_of(refusal: SignInRefusal) -> str:
-    """What the person is told, the same for every reason."""
-    if refusal.seconds_to_wait:
-        minutes = -(-refusal.seconds_to_wait // 60)
-        unit = "minute" if minutes == 1 else "minutes"
-        return f"There were too many failed attempts from here. Wait {minutes} {unit} and try again."
-    return "This did not work. Check the username, the password and, if you use one, the code."
-
-
-def with_wait(answer: Response, refusal: SignInRefusal) -> Response:
-    """The answer with what RFC 9110 wants beside its status."""
-    if refusal.seconds_to_wait:
-        answer.headers["Retry-After"] = str(refusal.seconds_to_wait)
-    else:
-        # RFC 9110 §15.5.2 asks for a challenge; browsers ask nobody for one that they do not know.
-        answer.headers["WWW-Authenticate"] = 'Form realm="bhr_api"'
-    return answer

@@ -16,6 +16,7 @@ from bhr_api.auth.pending_authorization import PendingAuthorization
 from bhr_api.auth.sign_in import SignInSuccess
 from bhr_api.routers.app_pages import APPS, SIGN_IN
 from bhr_api.routers.page_forms import PageError, SentForm, Visit, parse_form, redirect
+from bhr_api.routers.sign_in_form import let_in
 from bhr_api.store.tenants import DEFAULT
 
 # RFC 6749 §4.1.2.1 allows more in an error code; what is not of this form is not worth writing down.
@@ -70,7 +71,7 @@ class FederationPages:
         )
         match outcome:
             case SignInSuccess():
-                return _let_in(visit, outcome, _path(request) or APPS)
+                return let_in(visit, outcome, _path(request) or APPS)
             case UnlinkedIdentity():
                 return _not_linked(visit, outcome, provider, request)
             case FederationRefusal():
@@ -121,13 +122,6 @@ def _did_not_work(provider: IdentityProvider, request: FederatedRequest) -> Page
         "Try again. If it does not help, ask whoever administers your account.",
         _way_back(provider, request),
     )
-
-
-def _let_in(visit: Visit, outcome: SignInSuccess, location: str) -> Response:
-    answer = redirect(location)
-    visit.cookies.put(answer, visit.cookies.session, outcome.cookie)
-    visit.cookies.take_away(answer, visit.cookies.form)
-    return answer
 
 
 def _not_linked(

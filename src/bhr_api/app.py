@@ -112,8 +112,8 @@ class Application:
             settings.request_timeout_seconds,
             self._get_database,
             lambda: self.is_stopping,
-            self._lifespan,
             door.error_page,
+            self._lifespan,
         )
         self.rest.include_router(self._pages(door, server, sessions, audit))
         self.rest.include_router(documents_router(lambda: _openapi_document(settings)))

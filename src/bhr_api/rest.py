@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 
 from bhr_api import __version__
 from bhr_api.auth.authorization_server import AuthorizationServer
-from bhr_api.routers.authorize import ErrorPage, authorize_router, plain_error_page
+from bhr_api.routers.authorize import ErrorPage, authorize_router
 from bhr_api.routers.discovery import discovery_router
 from bhr_api.routers.oauth import oauth_router
 from bhr_api.routers.operations import operations_router
@@ -25,8 +25,8 @@ def rest_application(
     arrival_seconds: float,
     database: Callable[[], Database],
     is_stopping: Callable[[], bool],
+    error_page: ErrorPage,
     lifespan: Lifespan | None = None,
-    error_page: ErrorPage = plain_error_page,
 ) -> FastAPI:
     """The application with every router that has no FHIR base; it has no pages of documents of its own.
 

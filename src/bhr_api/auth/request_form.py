@@ -19,7 +19,7 @@ MOST_BYTES = 64 * 1024
 _MOST_FIELDS = 50
 # RFC 6749 appendix A: VSCHAR, of which all that a client sends here consists.
 _VISIBLE = re.compile(r"[\x20-\x7e]*")
-_CONTENT_TYPE = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +97,15 @@ def read_request(request: EndpointRequest) -> ParsedRequest:
         return ParsedRequest(form, NoCredentials(form.get("client_id", "")), error)
 
 
+def is_form(content_type: str) -> bool:
+    """Whether a Content-Type announces a form."""
+    return content_type.partition(";")[0].strip().lower() == FORM
+
+
 def read_form(request: EndpointRequest) -> Mapping[str, str]:
     """The form's fields. Raises Authlib's `InvalidRequestError` for any other body."""
-    if request.content_type.partition(";")[0].strip().lower() != _CONTENT_TYPE:
-        raise InvalidRequestError(f"Send the parameters as {_CONTENT_TYPE}.")
+    if not is_form(request.content_type):
+        raise InvalidRequestError(f"Send the parameters as {FORM}.")
     try:
         fields = parse_qsl(
             request.body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS

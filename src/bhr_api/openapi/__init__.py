@@ -142,7 +142,7 @@ def _rest_document(issuer: str) -> Document:
         clock=_no_time,
         signing_keys=SigningKeys(Path(), _no_time),
     )
-    rest = rest_application(server, issuer, 0, _never, lambda: False).openapi()
+    rest = rest_application(server, issuer, 0, _never, lambda: False, lambda *_: _never()).openapi()
     for item in rest["paths"].values():
         for operation in item.values():
             operation["security"] = []

@@ -1,7 +1,6 @@
 """The authorization endpoint over HTTP (RFC 6749 §3.1; SMART App Launch 2.2, app-launch.html#obtain-authorization-code)."""
 
 import asyncio
-import html
 from collections.abc import Callable
 
 from fastapi import APIRouter, Request, Response
@@ -12,33 +11,20 @@ from starlette.requests import ClientDisconnect
 from bhr_api.auth.audit import RequestSource
 from bhr_api.auth.authorization_request import MOST_BYTES, AuthorizationPageError
 from bhr_api.auth.authorization_server import AuthorizationServer
+from bhr_api.auth.request_form import FORM, is_form
 from bhr_api.errors import OverloadedError
+from bhr_api.routers.requests import bounded_body
 
 PATH = "/oauth/authorize"
-_FORM = "application/x-www-form-urlencoded"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache", "Referrer-Policy": "no-referrer"}
-_ERROR_PAGE_HEADERS = NO_STORE | {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-}
 ErrorPage = Callable[[Request, AuthorizationPageError], Response]
-
-
-def plain_error_page(_request: Request, error: AuthorizationPageError) -> Response:
-    """A page that tells the person what went wrong, without anything that was sent."""
-    text = html.escape(str(error))
-    page = (
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Sign-in cannot continue</title><main><h1>Sign-in cannot continue</h1><p>{text}</p></main></html>"
-    )
-    return Response(page, error.status, _ERROR_PAGE_HEADERS, "text/html; charset=utf-8")
 
 
 def authorize_router(
     server: AuthorizationServer,
     request_id: Callable[[Request], str],
     arrival_seconds: float,
-    error_page: ErrorPage = plain_error_page,
+    error_page: ErrorPage,
 ) -> APIRouter:
     """GET and POST of the authorization endpoint; a form has `arrival_seconds` to come."""
     router = APIRouter(tags=["OAuth 2"])
@@ -60,11 +46,11 @@ def authorize_router(
 
     @router.post(PATH, summary="The same, as a form", operation_id="oauth_authorize_post")
     async def authorize_post(request: Request) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-            return error_page(request, AuthorizationPageError("invalid_request", f"Send the parameters as {_FORM}."))
+        if not is_form(request.headers.get("content-type", "")):
+            return error_page(request, AuthorizationPageError("invalid_request", f"Send the parameters as {FORM}."))
         try:
             async with asyncio.timeout(arrival_seconds):
-                body = await _bounded_body(request)
+                body = await bounded_body(request, MOST_BYTES)
         except (TimeoutError, ClientDisconnect):
             return error_page(request, AuthorizationPageError("invalid_request", "The form did not arrive.", 408))
         if body is None:
@@ -72,12 +58,3 @@ def authorize_router(
         return await answer(request, body)
 
     return router
-
-
-async def _bounded_body(request: Request) -> bytes | None:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            return None
-    return bytes(body)

@@ -20,12 +20,13 @@ from bhr_api.auth.client_assertion import ASSERTION_TYPE
 from bhr_api.auth.request_form import MOST_BYTES, EndpointRequest
 from bhr_api.auth.server_transaction import OAuthResponse
 from bhr_api.errors import OverloadedError
+from bhr_api.routers.requests import bounded_body
 
 log = structlog.get_logger(__name__)
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-# What is left of a body that is not wanted is not read.
 _PUBLIC = {"Cache-Control": "public, max-age=300"}
+# What is left of a body that is not wanted is not read.
 _CLOSE = {"Connection": "close"}
 
 
@@ -107,7 +108,7 @@ async def _answer(
 ) -> Response:
     try:
         async with asyncio.timeout(arrival_seconds):
-            body = await _bounded_body(request)
+            body = await bounded_body(request, MOST_BYTES)
     except TimeoutError:
         # RFC 9110 §15.5.9: a server that gives up waiting says so, and closes.
         return _refusal(408, "invalid_request", "The body took too long to arrive.", _CLOSE)
@@ -130,15 +131,6 @@ async def _answer(
         return _response(await answer(sent))
     except (OverloadedError, OperationalError, InterfaceError, PoolTimeoutError, OSError):
         return _refusal(503, "temporarily_unavailable", "Try again shortly.", {"Retry-After": "2"})
-
-
-async def _bounded_body(request: Request) -> bytes | None:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MOST_BYTES:
-            return None
-    return bytes(body)
 
 
 def _response(answer: OAuthResponse) -> Response:

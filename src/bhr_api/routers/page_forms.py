@@ -12,11 +12,12 @@ from starlette.requests import ClientDisconnect
 
 from bhr_api.auth.audit import RequestSource
 from bhr_api.auth.browser_sessions import csrf_token, is_csrf_token, new_form_key
+from bhr_api.auth.request_form import FORM, is_form
 from bhr_api.pages.rendering import page_headers, render
+from bhr_api.routers.requests import bounded_body
 
 _MOST_BYTES = 64 * 1024
 _MOST_FIELDS = 200
-_FORM = "application/x-www-form-urlencoded"
 
 
 class PageError(Exception):
@@ -50,18 +51,16 @@ class SentForm:
 
 async def read_form(request: Request, arrival_seconds: float) -> SentForm:
     """The form that was sent. Raises `PageError`."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _FORM:
-        raise PageError(415, "That was no form", f"The page expects {_FORM}.", "Go back and try again.")
-    body = bytearray()
+    if not is_form(request.headers.get("content-type", "")):
+        raise PageError(415, "That was no form", f"The page expects {FORM}.", "Go back and try again.")
     try:
         async with asyncio.timeout(arrival_seconds):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > _MOST_BYTES:
-                    raise PageError(413, "That was too much", "The form is too long.", "Go back and shorten it.")
+            body = await bounded_body(request, _MOST_BYTES)
     except (TimeoutError, ClientDisconnect) as error:
         raise PageError(408, "The form did not arrive", "It took too long.", "Go back and try again.") from error
-    return parse_form(bytes(body))
+    if body is None:
+        raise PageError(413, "That was too much", "The form is too long.", "Go back and shorten it.")
+    return parse_form(body)
 
 
 def parse_form(body: bytes) -> SentForm:

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from starlette.requests import Request
+
 from bhr_api.errors import MalformedRequestError, NotAcceptableError, TooLargeError, UnsupportedMediaTypeError
 from bhr_api.interactions.patch import PATCH_TYPES, PLAIN_JSON
 
@@ -128,6 +130,16 @@ def _require_type(headers: Headers, taken: frozenset[str], proper: str) -> None:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset" and value.strip().strip('"').lower() not in ("utf-8", "utf8", "us-ascii"):
             raise UnsupportedMediaTypeError(f"The charset {value[:40]!r} is not taken; FHIR's JSON is UTF-8.")
+
+
+async def bounded_body(request: Request, limit: int) -> bytes | None:
+    """The body of a request outside `/fhir`, None as soon as it is over `limit` bytes, without reading on."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
 
 
 async def read_body(receive: Receive, headers: Headers, limit: int) -> bytes:

@@ -3,32 +3,35 @@
 RFC 7517. The algorithm is pinned by the configuration, never chosen by a token's header (SECURITY 5; RFC 8725 §3.1).
 """
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
+from typing import Literal, get_args
 
+from joserfc import jws
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from bhr_api.auth.jwks import PRIVATE_MEMBERS, InvalidKeySetError
+from bhr_api.auth.jwks import PRIVATE_MEMBERS, listed_keys
+from bhr_api.auth.jwks_url import PublishedKeySets
+from bhr_api.auth.strict_jwt import ClaimedJwt, JwtError
 
 PublicKey = RSAKey | ECKey | OKPKey
 _KINDS: Mapping[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
-_MOST_KEYS = 50
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+
+
+class _Registry(jws.JWSRegistry):
+    max_header_length = 4096
+
+
+_REGISTRY = _Registry(algorithms=list(get_args(Algorithm)), strict_check_header=False)
 
 
 @lru_cache(maxsize=64)
 def public_keys(text: str) -> Mapping[str, PublicKey]:
     """The public keys for signatures of a set by `kid`, passing over all others. Raises InvalidKeySetError for no set."""
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InvalidKeySetError("The key set is not JSON.") from error
-    keys = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(keys, list) or len(keys) > _MOST_KEYS:
-        raise InvalidKeySetError(f'A key set is a JSON object with a list "keys" of at most {_MOST_KEYS} keys.')
     found: dict[str, PublicKey] = {}
-    for jwk in keys:
+    for jwk in listed_keys(text):
         key = _public_key(jwk)
         if key is not None:
             found.setdefault(jwk["kid"], key)
@@ -45,3 +48,22 @@ def _public_key(jwk: object) -> PublicKey | None:
         return kind.import_key(jwk)
     except (JoseError, ValueError, TypeError, KeyError, AttributeError):
         return None
+
+
+async def check_signature(
+    text: str, token: ClaimedJwt, key_sets: PublishedKeySets[PublicKey], url: str, algorithms: Collection[Algorithm]
+) -> None:
+    """Check that a key published at `url` signed `text`, which `token` was parsed from, by one of `algorithms`.
+
+    Raises JwtError for any other token.
+    """
+    if key_sets.is_due(url, token.kid):
+        await key_sets.refresh(url, token.kid)
+    key = key_sets.find(url, token.kid)
+    algorithm = str(token.header.get("alg"))
+    if key is None or algorithm not in algorithms:
+        raise JwtError("The token is not signed by a key and algorithm of its issuer.")
+    try:
+        jws.deserialize_compact(text, key, algorithms=[algorithm], registry=_REGISTRY)
+    except (JoseError, ValueError, TypeError) as error:
+        raise JwtError("The token's signature does not verify.") from error

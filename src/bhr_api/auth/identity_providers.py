@@ -11,9 +11,9 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from bhr_api.auth.foreign_keys import Algorithm
 from bhr_api.auth.jwks import InvalidKeySetError
 from bhr_api.auth.jwks_url import check_key_set_url
-from bhr_api.auth.trusted_issuers import Algorithm
 
 CALLBACK = "/oauth/callback"
 

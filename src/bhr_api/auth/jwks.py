@@ -39,7 +39,7 @@ class VerificationKey:
 
 def check_key_set(text: str) -> str:
     """`text` as compact JSON, every key in it usable; raises `InvalidKeySetError` otherwise. For registrations."""
-    jwks = _read(text)
+    jwks = listed_keys(text)
     kids = [_verification_key(jwk).kid for jwk in jwks]
     if not kids:
         raise InvalidKeySetError("The key set holds no key.")
@@ -55,7 +55,7 @@ def usable_keys(text: str) -> Mapping[str, VerificationKey]:
     RFC 7517 §5: a set may hold keys for other purposes. Raises `InvalidKeySetError` when it is no key set at all.
     """
     keys: dict[str, VerificationKey] = {}
-    for jwk in _read(text):
+    for jwk in listed_keys(text):
         try:
             key = _verification_key(jwk)
         except InvalidKeySetError:
@@ -64,7 +64,8 @@ def usable_keys(text: str) -> Mapping[str, VerificationKey]:
     return keys
 
 
-def _read(text: str) -> list[Any]:
+def listed_keys(text: str) -> list[Any]:
+    """The members of a key set, at most 50, whatever they are. Raises `InvalidKeySetError` when it is no key set."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from joserfc import jws
-from joserfc.errors import JoseError
-
-from bhr_api.auth.foreign_keys import PublicKey
+from bhr_api.auth.foreign_keys import PublicKey, check_signature
 from bhr_api.auth.identity_providers import IdentityProvider
 from bhr_api.auth.jwks_url import PublishedKeySets
 from bhr_api.auth.strict_jwt import JwtError, check_times, numeric_date, parse_jwt
-from bhr_api.auth.trusted_issuers import FOREIGN_SIGNATURES
 
 # §2: `sub` has at most 255 ASCII characters.
 _LONGEST_SUBJECT = 255
@@ -43,26 +39,13 @@ async def read_id_token(
     token = parse_jwt(text)
     if str(token.header.get("typ", "JWT")).lower() != "jwt" or "jku" in token.header:
         raise JwtError("The token's header is not that of an id_token.")
-    algorithm = str(token.header.get("alg"))
-    key = await _key(key_sets, provider.jwks_uri, token.kid)
-    if key is None or algorithm not in provider.algorithms:
-        raise JwtError("The token is not signed by a key and algorithm of its issuer.")
-    try:
-        jws.deserialize_compact(text, key, algorithms=[algorithm], registry=FOREIGN_SIGNATURES)
-    except (JoseError, ValueError, TypeError) as error:
-        raise JwtError("The token's signature does not verify.") from error
+    await check_signature(text, token, key_sets, provider.jwks_uri, provider.algorithms)
     _check_addressee(provider, token.claims, nonce)
-    _check_hash(token.claims, algorithm, access_token)
+    _check_hash(token.claims, token.header["alg"], access_token)
     if "iat" not in token.claims:
         raise JwtError("It does not say when it was issued.")
     check_times(token.claims, now)
     return ProvenIdentity(provider.issuer, _subject(token.claims), _authenticated_at(token.claims))
-
-
-async def _key(key_sets: PublishedKeySets[PublicKey], url: str, kid: str) -> PublicKey | None:
-    if key_sets.is_due(url, kid):
-        await key_sets.refresh(url, kid)
-    return key_sets.find(url, kid)
 
 
 def _check_addressee(provider: IdentityProvider, claims: Mapping[str, Any], nonce: str) -> None:

@@ -75,7 +75,6 @@ class AuthorizationRequest:
     state: str
     scope: str
     code_challenge: str
-    aud: str
     nonce: str | None = None
     prompt: tuple[str, ...] = ()
     max_age: int | None = None
@@ -88,11 +87,6 @@ class AuthorizationRequest:
     def needs_patient(self) -> bool:
         """Whether the user is to choose a patient."""
         return self.context.patient is None and needs_patient(self.scope)
-
-    @property
-    def needs_encounter(self) -> bool:
-        """Whether an encounter was asked for that the launch did not bring; such an app starts without one."""
-        return self.context.encounter is None and "launch/encounter" in self.scope.split()
 
     @property
     def may_be_remembered(self) -> bool:
@@ -165,11 +159,12 @@ def check_request(
     if known.state == "":
         raise AuthorizationError("invalid_request", "state is missing.")
     scope = _checked_scope(sent, registered_scope)
+    challenge = _checked_challenge(sent)
+    _check_audience(sent, base_url)
     return replace(
         known,
         scope=scope,
-        code_challenge=_checked_challenge(sent),
-        aud=_checked_audience(sent, base_url),
+        code_challenge=challenge,
         nonce=sent.once("nonce"),
         prompt=_checked_prompt(sent),
         max_age=_checked_max_age(sent),
@@ -211,12 +206,11 @@ def _checked_challenge(sent: SentParameters) -> str:
     return challenge
 
 
-def _checked_audience(sent: SentParameters, base_url: str) -> str:
+def _check_audience(sent: SentParameters, base_url: str) -> None:
     audience = sent.once("aud")
     if audience is None or audience.removesuffix("/") != base_url:
         # SMART: the app tells which server it will send the token to, so that a counterfeit one gets none.
         raise AuthorizationError("invalid_request", f"aud is the base URL of the FHIR server, {base_url}.")
-    return base_url
 
 
 def _checked_prompt(sent: SentParameters) -> tuple[str, ...]:

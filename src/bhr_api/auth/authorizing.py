@@ -84,7 +84,6 @@ async def begin(work: Authorizing, encoded: bytes) -> str:
         state=sent.once("state") or "",
         scope="",
         code_challenge="",
-        aud="",
     )
     try:
         request = check_request(sent, known, client.scope, work.base_url)

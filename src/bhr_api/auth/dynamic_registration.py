@@ -14,7 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from bhr_api.auth.app_scope import app_scope
 from bhr_api.auth.authorizing import Authorizing
-from bhr_api.auth.registration import RegisteredClient, RegistrationError, register_client, tenant_number
+from bhr_api.auth.registration import (
+    RedirectUriError,
+    RegisteredClient,
+    RegistrationError,
+    register_client,
+    tenant_number,
+)
 from bhr_api.auth.scopes import InvalidScopeTextError, check_registrable, narrow_scope
 from bhr_api.auth.server_transaction import OAuthResponse
 from bhr_api.auth.software_statement import InvalidStatementError, StatementIssuer, verified_statement
@@ -190,11 +196,10 @@ async def _registered(
             redirect_uris=redirect_uris,
             origins=sorted({origin for uri in redirect_uris if (origin := _origin(uri)) is not None}),
         )
+    except RedirectUriError as error:
+        raise InvalidMetadataError(str(error), "invalid_redirect_uri") from error
     except RegistrationError as error:
-        is_about_uri = "redirect URI" in str(error)
-        raise InvalidMetadataError(
-            str(error), "invalid_redirect_uri" if is_about_uri else "invalid_client_metadata"
-        ) from error
+        raise InvalidMetadataError(str(error)) from error
 
 
 def _scope(metadata: Mapping[str, Any], allowed: str) -> str:

@@ -26,6 +26,10 @@ class RegistrationError(ValueError):
     """Metadata that cannot be registered, or no such client or tenant; the message says what would be right."""
 
 
+class RedirectUriError(RegistrationError):
+    """A redirect URI that cannot be registered, or none where there must be one."""
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredClient:
     """A client as registered; `client_secret` is filled in only when it was made just now, and never again."""
@@ -67,7 +71,7 @@ async def register_client(
             "A client authenticates by exactly one of a key set, a key set URL and a secret, or it is public."
         )
     if public and not redirect_uris:
-        raise RegistrationError("A public client is known by its redirect URIs: give at least one.")
+        raise RedirectUriError("A public client is known by its redirect URIs: give at least one.")
     if not name.strip() or not name.isprintable():
         raise RegistrationError("A client needs a name of printable characters, by which people know it.")
     row = OAuthClient(
@@ -212,17 +216,15 @@ def _checked_redirect_uri(uri: str) -> str:
     except ValueError:
         parts, host = urlsplit(""), None
     if not _URI.fullmatch(uri) or not parts.scheme:
-        raise RegistrationError(f"{uri!r} is no redirect URI: it is absolute and has no fragment.")
+        raise RedirectUriError(f"{uri!r} is no redirect URI: it is absolute and has no fragment.")
     if parts.scheme in ("http", "https"):
         if not _AUTHORITY.fullmatch(parts.netloc):
-            raise RegistrationError(f"{uri!r} is no redirect URI: after the scheme stand host and port alone.")
+            raise RedirectUriError(f"{uri!r} is no redirect URI: after the scheme stand host and port alone.")
         if parts.scheme == "http" and host not in LOOPBACK_HOSTS:
-            raise RegistrationError(
-                f"{uri!r} is no safe redirect URI: http is for this machine itself only; use https."
-            )
+            raise RedirectUriError(f"{uri!r} is no safe redirect URI: http is for this machine itself only; use https.")
     elif "." not in parts.scheme:
         # RFC 8252 §8.4: an app's own scheme is a domain of its maker in reverse; javascript: and data: are no places.
-        raise RegistrationError(f"{uri!r} is no redirect URI: an app's own scheme looks like org.example.app.")
+        raise RedirectUriError(f"{uri!r} is no redirect URI: an app's own scheme looks like org.example.app.")
     return uri
 
 

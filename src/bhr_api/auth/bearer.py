@@ -63,12 +63,12 @@ class TokenReader:
         return await self._read(authorization_header)
 
     async def _read(self, header: str | None) -> Caller:
+        self._cache.pop(header or "", None)
         if self._issuers and is_foreign(header):
             assert header is not None
             return await self._read_foreign(self._issuers, header)
         token = _token_in(header)
         assert header is not None
-        self._cache.pop(header, None)
         reread_at = self._monotonic() + CACHE_SECONDS
         async with self._acquire() as connection:
             tenant = await self._tenant(token.tenant_name, connection)

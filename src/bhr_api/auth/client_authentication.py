@@ -16,9 +16,9 @@ from bhr_api.auth.client_assertion import (
 from bhr_api.auth.jwks import VerificationKey, usable_keys
 from bhr_api.auth.request_form import BasicCredentials, BearerCredentials, NoCredentials, PostedCredentials
 from bhr_api.auth.server_transaction import FormRequest, KeySetDueError, ServerTransaction
-from bhr_api.auth.stored_tokens import find_token, is_alive
-from bhr_api.opaque_strings import digest_of, parse_opaque
-from bhr_api.store import grant_statements, oauth
+from bhr_api.auth.stored_tokens import find_refresh_token, find_token, is_alive
+from bhr_api.opaque_strings import digest_of
+from bhr_api.store import oauth
 
 METHODS = ["private_key_jwt", "client_secret_basic", "client_secret_post"]
 INTROSPECTION_METHODS = ["bearer", *METHODS]
@@ -121,13 +121,8 @@ class PublicClient:
     def _refreshing_client(self, request: FormRequest) -> str | None:
         if request.form.get("grant_type") != "refresh_token":
             return None
-        opaque = parse_opaque(request.form.get("refresh_token", ""), "refresh")
-        session = self._server.session
-        tenant = None if opaque is None else session.scalar(oauth.tenant_number(opaque.tenant_name))
-        if opaque is None or tenant is None:
-            return None
-        row = session.scalar(grant_statements.refresh_token(tenant, opaque.digest))
-        return None if row is None else row.client_id
+        token = find_refresh_token(self._server, request.form.get("refresh_token", ""))
+        return None if token is None else token.row.client_id
 
 
 class OwnBearerToken:

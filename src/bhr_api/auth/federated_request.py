@@ -15,9 +15,10 @@ from urllib.parse import urlencode
 
 from bhr_api.auth.code_challenge import challenge_of
 from bhr_api.auth.identity_providers import IdentityProvider
+from bhr_api.auth.lifetimes import AUTHORIZATION_REQUEST
 
 # As long as the request that it serves waits.
-LIFETIME = timedelta(minutes=10)
+LIFETIME = AUTHORIZATION_REQUEST
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATE = re.compile(r"([0-9a-f]{16})\.([0-9]{1,18})\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]{22})\.([A-Za-z0-9_-]{43})")
 

@@ -10,9 +10,14 @@ from bhr_api.store import grant_statements, oauth
 
 def find_any_token(server: ServerTransaction, text: str) -> AccessToken | RefreshToken | None:
     """The access or refresh token, live or not; RFC 7009 §2.1: whatever kind the client takes it for."""
+    return find_refresh_token(server, text) or find_token(server, text)
+
+
+def find_refresh_token(server: ServerTransaction, text: str) -> RefreshToken | None:
+    """The refresh token, used or not, or None for anything that is none."""
     opaque = parse_opaque(text, "refresh")
     if opaque is None:
-        return find_token(server, text)
+        return None
     tenant = server.session.scalar(oauth.tenant_number(opaque.tenant_name))
     row = None if tenant is None else server.session.scalar(grant_statements.refresh_token(tenant, opaque.digest))
     return None if row is None else RefreshToken(row, server.now)

@@ -3,16 +3,15 @@
 Whoever copies the database alone learns none of them. AES-256-GCM (NIST SP 800-38D), the owner as associated data.
 """
 
-import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from bhr_api.store.private_files import is_open_to_everybody, make_private_file
+
 _KEY_BYTES, _NONCE_BYTES = 32, 12
-_EVERYBODY = 0o007
 
 
 class SecretKeyError(RuntimeError):
@@ -44,29 +43,14 @@ class SecretKey:
             try:
                 self._key = self._stored()
             except FileNotFoundError:
-                self._make()
+                make_private_file(self._path, secrets.token_bytes(_KEY_BYTES))
                 self._key = self._stored()
         return self._key
 
     def _stored(self) -> bytes:
-        if self._path.stat().st_mode & _EVERYBODY:
+        if is_open_to_everybody(self._path.stat()):
             raise SecretKeyError(f"{self._path} can be read by everybody on this machine: chmod 600.")
         key = self._path.read_bytes()
         if len(key) != _KEY_BYTES:
             raise SecretKeyError(f"{self._path} holds no key: it has {_KEY_BYTES} random bytes.")
         return key
-
-    def _make(self) -> None:
-        """Make the file; of several workers that do so at once, one's stays."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_KEY_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.link(name, self._path)
-        except FileExistsError:
-            return
-        finally:
-            os.unlink(name)

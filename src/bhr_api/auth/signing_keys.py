@@ -6,8 +6,6 @@ published until their last id_token has expired.
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,11 +16,12 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
 
+from bhr_api.store.private_files import is_open_to_everybody, make_private_file, replace_private_file
+
 ALGORITHM = "RS256"
 _BITS = 3072
 # Longer than any id_token lives, and than clients may keep the published set.
 RETIRED_AFTER = timedelta(days=1)
-_ALL_BUT_OWNER_AND_GROUP = 0o007
 
 
 class SigningKeysError(RuntimeError):
@@ -67,7 +66,7 @@ class SigningKeys:
         try:
             self._reread()
         except FileNotFoundError:
-            self._create()
+            self._write(make_private_file, [_new_key(self._clock())])
             self._reread()
         return self._keys
 
@@ -89,32 +88,15 @@ class SigningKeys:
         replaced = [replace(key, replaced_at=key.replaced_at or now) for key in self.all()]
         kept = [key for key in replaced if key.replaced_at is not None and now < key.replaced_at + RETIRED_AFTER]
         new = _new_key(now)
-        written = self._written([new] if forget else [new, *kept])
-        os.replace(written, self._path)
+        self._write(replace_private_file, [new] if forget else [new, *kept])
         return new
 
-    def _create(self) -> None:
-        """Make the file; of several workers that do so at once, one's stays."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        written = self._written([_new_key(self._clock())])
+    def _write(self, write: Callable[[Path, bytes], None], keys: Sequence[SigningKey]) -> None:
+        text = json.dumps({"keys": [key.stored() for key in keys]})
         try:
-            os.link(written, self._path)
-        except FileExistsError:
-            return
-        finally:
-            written.unlink()
-
-    def _written(self, keys: Sequence[SigningKey]) -> Path:
-        """A file beside ours with these keys, which its owner alone can read."""
-        try:
-            descriptor, name = tempfile.mkstemp(prefix=f".{self._path.name}-", dir=self._path.parent)
+            write(self._path, text.encode("ascii"))
         except OSError as error:
             raise SigningKeysError(f"{self._path} cannot be written: {error.strerror}.") from error
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump({"keys": [key.stored() for key in keys]}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        return Path(name)
 
     def _reread(self) -> None:
         """Read the file if it has changed. Raises `FileNotFoundError` and `SigningKeysError`."""
@@ -122,7 +104,7 @@ class SigningKeys:
         stamp = (status.st_ino, status.st_mtime_ns, status.st_size)
         if stamp == self._stamp:
             return
-        if status.st_mode & _ALL_BUT_OWNER_AND_GROUP:
+        if is_open_to_everybody(status):
             raise SigningKeysError(
                 f"{self._path} can be read by everybody on this machine: chmod 600, and rotate the keys."
             )

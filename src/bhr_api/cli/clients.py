@@ -1,9 +1,7 @@
 """`bhr-api clients`: the programs that may ask for tokens (docs/authorization.md)."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -21,6 +19,7 @@ from bhr_api.auth.registration import (
     tenant_number,
 )
 from bhr_api.cli.databases import database_of, opened, session_of
+from bhr_api.cli.json_lines import json_line
 from bhr_api.cli.operator import administration_event, keep_event
 from bhr_api.cli.options import DatabaseUrl, DataDir, TenantName, settings_of
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS
@@ -164,10 +163,4 @@ async def _listed(dsn: str, tenant: str) -> list[RegisteredClient]:
 
 
 def _show(client: RegisteredClient) -> None:
-    """Print a client as a line of JSON; what it has none of is left out."""
-    shown = {name: value for name, value in asdict(client).items() if value not in (None, (), [])}
-    typer.echo(json.dumps(shown, default=_instant, ensure_ascii=False))
-
-
-def _instant(value: datetime) -> str:
-    return value.isoformat(timespec="seconds")
+    typer.echo(json_line(client))

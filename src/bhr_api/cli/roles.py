@@ -8,13 +8,12 @@ import typer
 
 from bhr_api.auth.roles import BUILT_IN_ROLES, RELATIONS
 from bhr_api.auth.scopes import InvalidScopeTextError, check_registrable
-from bhr_api.cli.databases import database_of, opened
+from bhr_api.cli.databases import database_of, opened, tenant_called
 from bhr_api.cli.failures import CommandError
 from bhr_api.cli.operator import administration_event
 from bhr_api.cli.options import DatabaseUrl, DataDir, TenantName, settings_of
 from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.store import audit, people, tenants
-from bhr_api.store.database import Connection
 
 app = typer.Typer(help="What each kind of person may do, and with whose records.", no_args_is_help=True)
 
@@ -76,14 +75,14 @@ def _require_name(name: str) -> None:
 
 async def _effective(dsn: str, tenant: str) -> dict[str, tuple[str, str]]:
     async with opened(dsn) as database, database.acquire() as connection:
-        number = await _number(connection, tenant)
+        number = (await tenant_called(connection, tenant)).tenant
         own = await people.roles(connection, number)
     return {**BUILT_IN_ROLES, **{name: (scope, relation) for name, scope, relation in own}}
 
 
 async def _put(dsn: str, tenant: str, name: str, scope: str | None, relation: str | None) -> None:
     async with opened(dsn) as database, database.acquire() as connection, connection.transaction():
-        number = await _number(connection, tenant)
+        number = (await tenant_called(connection, tenant)).tenant
         if scope is not None and relation is not None:
             await people.put_role(connection, number, name, scope, relation, database.now())
         elif not await people.delete_role(connection, number, name):
@@ -93,10 +92,3 @@ async def _put(dsn: str, tenant: str, name: str, scope: str | None, relation: st
             number, action, database.now(), query=f"name={name}&relation={relation}&scope={scope}"
         )
         await audit.append(connection, [event])
-
-
-async def _number(connection: Connection, tenant: str) -> int:
-    row = await tenants.find(connection, tenant)
-    if row is None:
-        raise CommandError(f"There is no tenant {tenant!r}; see `bhr-api tenants list`.")
-    return row.tenant

@@ -1,11 +1,7 @@
 """`bhr-api users`: the people who sign in here (docs/accounts.md)."""
 
 import asyncio
-import json
-import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, TypeVar
 
 import typer
@@ -16,8 +12,9 @@ from bhr_api.auth.audit import RequestSource
 from bhr_api.auth.secret_key import SecretKey
 from bhr_api.authorization_audit import audit_into_table
 from bhr_api.cli.databases import database_of, opened, session_of
+from bhr_api.cli.json_lines import json_line
 from bhr_api.cli.operator import operator_context
-from bhr_api.cli.options import DatabaseUrl, DataDir, settings_of
+from bhr_api.cli.options import DatabaseUrl, DataDir, TenantName, settings_of
 from bhr_api.errors import RefusalError
 from bhr_api.interactions.read import read
 from bhr_api.settings import Settings
@@ -34,7 +31,6 @@ PasswordStdin = Annotated[
 LinkedUsername = Annotated[str, typer.Option("--username", metavar="NAME", help="Whose account.")]
 Issuer = Annotated[str, typer.Option(metavar="ISSUER", help="The provider, as its id_tokens say it in iss.")]
 Subject = Annotated[str, typer.Option(metavar="SUBJECT", help="Who they are there: sub of their id_tokens.")]
-TenantName = Annotated[str, typer.Option("--tenant", metavar="NAME", help="In which tenant.")]
 
 
 @app.command(
@@ -234,10 +230,4 @@ async def _added(
 
 
 def _show(account: AccountDescription, **more: str) -> None:
-    """Print an account as a line of JSON; what it has none of is left out."""
-    shown = {name: value for name, value in asdict(account).items() if value not in (None, (), [], False)}
-    typer.echo(json.dumps(shown | more, default=_instant, ensure_ascii=False), file=sys.stdout)
-
-
-def _instant(value: datetime) -> str:
-    return value.isoformat(timespec="seconds")
+    typer.echo(json_line(account, **more))

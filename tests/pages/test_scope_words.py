@@ -1,3 +1,5 @@
+"""Scopes in plain words (SMART App Launch 2.2, scopes-and-launch-context.html)."""
+
 import pytest
 
 from bhr_api.pages.scope_words import in_short, in_words, what

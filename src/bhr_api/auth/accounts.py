@@ -20,6 +20,7 @@ from bhr_api.auth.passwords import PasswordLengthError, hash_password
 from bhr_api.auth.roles import BUILT_IN_ROLES
 from bhr_api.auth.secret_key import SecretKey
 from bhr_api.auth.totp import enrolment_uri, new_secret
+from bhr_api.fhir.references import ID
 from bhr_api.store import oauth
 from bhr_api.store import people_statements as statements
 from bhr_api.store.people import Account, ExternalIdentity
@@ -28,7 +29,6 @@ from bhr_api.store.people import Account, ExternalIdentity
 FHIR_USER_TYPES = ("Practitioner", "PractitionerRole", "Patient", "RelatedPerson", "Person")
 _ALSO_TYPES = (*FHIR_USER_TYPES, "Organization")
 _USERNAME = re.compile(r"\w[\w.@+-]{0,127}")
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 
 
 class AccountError(ValueError):
@@ -286,6 +286,6 @@ async def _checked_roles(work: Administration, roles: Collection[str]) -> list[s
 
 def _checked_reference(text: str, types: Sequence[str], what: str) -> str:
     resource_type, slash, id = text.partition("/")
-    if not slash or resource_type not in types or not _ID.fullmatch(id):
+    if not slash or resource_type not in types or not ID.fullmatch(id):
         raise AccountError(f"{what} is written {types[0]}/<id>, not {text!r} (of {', '.join(types)}).")
     return text

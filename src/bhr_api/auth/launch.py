@@ -10,16 +10,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from bhr_api.auth.accounts import FHIR_USER_TYPES
 from bhr_api.auth.launch_context import InvalidLaunchContextError, launch_context
 from bhr_api.auth.lifetimes import LAUNCH as LIFETIME
 from bhr_api.auth.server_transaction import OAuthResponse, ServerTransaction
 from bhr_api.auth.stored_tokens import find_token, is_alive
+from bhr_api.fhir.references import ID
 from bhr_api.opaque_strings import mint, parse_opaque
 from bhr_api.store import oauth
 from bhr_api.store.grants import OAuthLaunch
 
 LAUNCH = "launch"
-_FHIR_USER = re.compile(r"(Patient|Practitioner|PractitionerRole|RelatedPerson|Person)/[A-Za-z0-9.-]{1,64}")
+_FHIR_USER = re.compile(rf"({'|'.join(FHIR_USER_TYPES)})/{ID.pattern}")
 _BINDINGS = ("client_id", "fhir_user")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
+from bhr_api.fhir.references import ID
+
 _REFERENCE = re.compile(r"[A-Z][A-Za-z]{1,63}/[A-Za-z0-9.-]{1,64}")
 _MOST_TEXT = 2000
 _MOST_ITEMS = 50
@@ -76,7 +77,7 @@ def launch_context(members: Mapping[str, Any]) -> LaunchContext:
 
 def _id(members: Mapping[str, Any], name: str) -> str | None:
     value = members.get(name)
-    if value is not None and not (isinstance(value, str) and _ID.fullmatch(value)):
+    if value is not None and not (isinstance(value, str) and ID.fullmatch(value)):
         raise InvalidLaunchContextError(f"{name} is the id of a resource, without its type.")
     return value
 

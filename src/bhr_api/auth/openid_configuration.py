@@ -3,19 +3,11 @@
 from typing import Any
 
 from bhr_api.auth.client_authentication import APP_METHODS, METHODS
+from bhr_api.auth.code_challenge import METHOD
 from bhr_api.auth.jwks import ALGORITHMS
+from bhr_api.auth.scopes import LAUNCH_SCOPES
 from bhr_api.auth.signing_keys import ALGORITHM
 
-SCOPES = (
-    "openid",
-    "fhirUser",
-    "profile",
-    "launch",
-    "launch/patient",
-    "launch/encounter",
-    "offline_access",
-    "online_access",
-)
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
 
@@ -27,7 +19,7 @@ def openid_configuration(public_url: str) -> dict[str, Any]:
         **endpoints(base),
         "jwks_uri": f"{base}/oauth/jwks",
         "userinfo_endpoint": f"{base}/oauth/userinfo",
-        "scopes_supported": list(SCOPES),
+        "scopes_supported": list(LAUNCH_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(GRANT_TYPES),
@@ -59,5 +51,5 @@ def endpoints(base: str) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [*METHODS, "Bearer"],
         "revocation_endpoint": f"{base}/oauth/revoke",
         "revocation_endpoint_auth_methods_supported": APP_METHODS,
-        "code_challenge_methods_supported": ["S256"],
+        "code_challenge_methods_supported": [METHOD],
     }

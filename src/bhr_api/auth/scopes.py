@@ -18,8 +18,15 @@ from bhr_api.access import (
 from bhr_api.search.restrictions import reason_against
 
 # Scopes that ask for launch context, identity or refresh tokens: registered as they are, never part of a backend grant.
-LAUNCH_SCOPES = frozenset(
-    {"openid", "fhirUser", "profile", "launch", "launch/patient", "launch/encounter", "online_access", "offline_access"}
+LAUNCH_SCOPES = (
+    "openid",
+    "fhirUser",
+    "profile",
+    "launch",
+    "launch/patient",
+    "launch/encounter",
+    "offline_access",
+    "online_access",
 )
 
 _V1_SUFFIXES = {frozenset("rs"): "read", frozenset("cud"): "write", frozenset("cruds"): "*"}

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from bhr_api.auth.openid_configuration import GRANT_TYPES, SCOPES, endpoints
+from bhr_api.auth.openid_configuration import GRANT_TYPES, endpoints
+from bhr_api.auth.scopes import LAUNCH_SCOPES
 
 _RESOURCE_SCOPES = tuple(
     f"{context}/*.{letters}"
@@ -41,6 +42,6 @@ def smart_configuration(public_url: str) -> dict[str, Any]:
         "management_endpoint": f"{base}/app/apps",
         "grant_types_supported": list(GRANT_TYPES),
         "response_types_supported": ["code"],
-        "scopes_supported": [*SCOPES, *_RESOURCE_SCOPES],
+        "scopes_supported": [*LAUNCH_SCOPES, *_RESOURCE_SCOPES],
         "capabilities": list(CAPABILITIES),
     }

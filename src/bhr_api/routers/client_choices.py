@@ -11,13 +11,13 @@ from bhr_api.access import Caller, Person, parse_scopes
 from bhr_api.auth.audit import RequestSource
 from bhr_api.auth.signed_in import SignedIn
 from bhr_api.errors import InvalidParameterError
+from bhr_api.fhir.references import ID
 from bhr_api.interactions.context import Context
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.search import search
 
 PAGE = 20
 _SCOPE = parse_scopes("user/Patient.rs")
-_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _DATE = re.compile(r"[0-9]{4}(-[0-9]{2}){0,2}")
 _MOST_WORDS = 6
 _USES = ("official", "usual")
@@ -62,7 +62,7 @@ class ClientChoices:
         context = await self._context(user, client_id, source)
         if context is None:
             return ClientPage()
-        if cursor is None and _ID.fullmatch(text) and any(letter.isdigit() for letter in text):
+        if cursor is None and ID.fullmatch(text) and any(letter.isdigit() for letter in text):
             by_id = await _found(context, [("_id", text)])
             if by_id.choices:
                 return by_id
@@ -77,7 +77,7 @@ class ClientChoices:
         self, user: SignedIn, client_id: str, ids: Collection[str], source: RequestSource
     ) -> Mapping[str, ClientChoice]:
         """Those of the clients with these ids whom the person may see."""
-        wanted = [id for id in dict.fromkeys(ids) if _ID.fullmatch(id)]
+        wanted = [id for id in dict.fromkeys(ids) if ID.fullmatch(id)]
         context = await self._context(user, client_id, source) if wanted else None
         if context is None:
             return {}

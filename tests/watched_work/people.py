@@ -88,7 +88,9 @@ def let_in(server: RunningServer, tenant: str) -> None:
             auth, lambda auth_server: auth_server.refuse(known.begin(), "login_required", "No page.", AT_BROWSER)
         )
         waiting = in_process(auth, lambda auth_server: auth_server.pending(known.begin(prompt="login"), AT_BROWSER))
-        in_process(auth, lambda auth_server: auth_server.is_remembered(waiting, user, AT_BROWSER))
+        in_process(
+            auth, lambda auth_server: auth_server.is_remembered(waiting, user, AT_BROWSER, waiting.request.scope)
+        )
         tokens = known.tokens(user)
         bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
         assert http.get("/oauth/userinfo", headers=bearer).status_code == 200

@@ -137,12 +137,9 @@ class AuthorizationServer:
         return await self._authorize(source, lambda work: register(work, request.bearer, request.body, self._issuers))
 
     async def is_remembered(
-        self, waiting: PendingAuthorization, session: SignedIn, source: RequestSource, scope: str | None = None
+        self, waiting: PendingAuthorization, session: SignedIn, source: RequestSource, scope: str
     ) -> bool:
-        """Whether the user allowed this client as much before and chose not to be asked again.
-
-        `scope` is what may be granted of the request's, all of it where it is None.
-        """
+        """Whether the user allowed this client `scope`, what may be granted of the request's, before and is not to be asked."""
         return await self._authorize(source, lambda work: authorizing.is_remembered(work, waiting, session, scope))
 
     async def _authorize(self, source: RequestSource, decide: Callable[[Authorizing], Awaitable[Outcome]]) -> Outcome:

@@ -317,13 +317,10 @@ def _once(lifetimes: Lifetimes) -> timedelta:
     return CODE + lifetimes.access_token
 
 
-async def is_remembered(
-    work: Authorizing, waiting: PendingAuthorization, session: SignedIn, scope: str | None = None
-) -> bool:
-    """Whether the user allowed this client as much before and chose not to be asked again."""
+async def is_remembered(work: Authorizing, waiting: PendingAuthorization, session: SignedIn, scope: str) -> bool:
+    """Whether the user allowed this client `scope` before and chose not to be asked again."""
     request = waiting.request
     if "consent" in request.prompt or not request.may_be_remembered:
         return False
     row = await work.session.scalar(statements.remembered_consent(request.tenant, session.username, request.client_id))
-    asked = request.scope if scope is None else scope
-    return row is not None and set(asked.split()) <= set(row.scope.split())
+    return row is not None and set(scope.split()) <= set(row.scope.split())

@@ -1,7 +1,7 @@
 """What was extracted by search parameters that others have gone beyond is never stored (store/added_parameters.py)."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -9,11 +9,12 @@ import pytest
 
 from bhr_api.errors import OverloadedError
 from bhr_api.fhir import json_text
-from bhr_api.interactions.context import Context, KnownParameters
+from bhr_api.interactions.context import Context, KnownParameters, TenantWords
 from bhr_api.interactions.create import create
 from bhr_api.interactions.parameter_indexing import index_parameters
 from bhr_api.interactions.requests import parse_request
 from bhr_api.interactions.search import search
+from bhr_api.interactions.tenants import TenantRegistry
 from bhr_api.store import added_parameters, versions
 from tests.fixtures.record import Record, open_record
 from tests.interactions.added_parameters import Resource, search_parameter
@@ -87,6 +88,16 @@ def test_who_cannot_learn_more_stores_nothing(record: Record, context: Context) 
     with pytest.raises(OverloadedError):
         record.store(context, [basic("b")])
     assert record.fetch("SELECT 1 FROM resource WHERE tenant = $1 AND id = 'b'", [context.tenant]) == []
+
+
+def test_who_meet_a_tenant_at_once_learn_together(record: Record, context: Context) -> None:
+    registry = TenantRegistry(record.database)
+
+    async def both() -> Sequence[TenantWords]:
+        return await asyncio.gather(*(registry.words(context.tenant) for _ in range(2)))
+
+    first, second = record.run(both())
+    assert first is second
 
 
 def test_whoever_waits_for_the_lease_waits_for_every_write_within_it(record: Record, context: Context) -> None:

@@ -45,8 +45,8 @@ class TenantRegistry:
         """
         known = self._known.get(tenant)
         if known is None:
-            known = await self._load(tenant)
-            self._known[tenant] = known
+            # Of several who load it at once all go on with the same words: others would never be refreshed.
+            known = self._known.setdefault(tenant, await self._load(tenant))
         else:
             await self.refresh_parameters(STALE_SECONDS)
         return known

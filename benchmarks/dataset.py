@@ -11,8 +11,9 @@ from bhr_api.access import Caller, parse_scopes
 from bhr_api.fhir import json_text
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context, Origin
+from bhr_api.interactions.sent_resources import check_resource
 from bhr_api.interactions.tenants import TenantRegistry
-from bhr_api.interactions.write import Change, apply, check_resource
+from bhr_api.interactions.write import Change, apply
 from bhr_api.samples import mixed_resources
 from bhr_api.search.visibility import Visibility
 from bhr_api.store import heavy_tokens, tenants

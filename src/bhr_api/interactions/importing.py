@@ -27,7 +27,8 @@ from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import BrokenReference, Context
 from bhr_api.interactions.open_references import OpenReferences
 from bhr_api.interactions.requests import SERVER_WRITTEN
-from bhr_api.interactions.write import Change, apply, check_resource, new_id, notes_on
+from bhr_api.interactions.sent_resources import check_resource, notes_on
+from bhr_api.interactions.write import Change, apply, new_id
 from bhr_api.store.database import Connection
 
 BATCH = 250

@@ -17,7 +17,8 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import not_found, require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.write import Change, Stored, allows_row, apply, check_resource, notes_on, of_write
+from bhr_api.interactions.sent_resources import check_resource, notes_on
+from bhr_api.interactions.write import Change, Stored, allows_row, apply, of_write
 from bhr_api.store import versions
 from bhr_api.store.database import Connection
 

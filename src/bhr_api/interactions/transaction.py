@@ -30,8 +30,9 @@ from bhr_api.interactions.perform import perform_reading
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Parameters, parse_parameters
 from bhr_api.interactions.results import Result
+from bhr_api.interactions.sent_resources import notes_on
 from bhr_api.interactions.update import conditional_change, require_same_id
-from bhr_api.interactions.write import Change, apply, new_id, notes_on, of_write
+from bhr_api.interactions.write import Change, apply, new_id, of_write
 from bhr_api.store import versions
 from bhr_api.store.database import Connection
 

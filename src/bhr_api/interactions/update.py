@@ -7,7 +7,8 @@ from bhr_api.interactions.context import Context
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.write import Change, Stored, apply, new_id, notes_on, of_write, parse_resource
+from bhr_api.interactions.sent_resources import notes_on, parse_resource
+from bhr_api.interactions.write import Change, Stored, apply, new_id, of_write
 from bhr_api.store.database import Connection
 
 

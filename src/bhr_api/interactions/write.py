@@ -16,18 +16,13 @@ from typing import Literal
 from bhr_api.access import Letter
 from bhr_api.errors import (
     ForbiddenError,
-    InvalidJsonError,
-    InvalidResourceError,
     Issue,
-    MalformedRequestError,
     PreconditionFailedError,
     VersionConflictError,
 )
 from bhr_api.fhir import json_text
 from bhr_api.fhir.dates import instant_text
 from bhr_api.fhir.definitions import RESOURCE_TYPE_NUMBERS, Resource
-from bhr_api.fhir.profiles.walk import Entries
-from bhr_api.fhir.validation import validate
 from bhr_api.interactions.context import Context, KnownParameters
 from bhr_api.interactions.extraction import new_version, promised
 from bhr_api.interactions.integrity import Deletion, IntegrityCheck, Write, lock_targets
@@ -111,37 +106,6 @@ def new_id() -> str:
     return str(uuid.UUID(int=value))
 
 
-def parse_resource(body: bytes, resource_type: str) -> Resource:
-    """The resource of type `resource_type` in `body`, checked against R4.
-
-    Raises InvalidJsonError, MalformedRequestError for another type than the address names, InvalidResourceError with every
-    broken rule.
-    """
-    resource = json_text.parse(body)
-    if not isinstance(resource, dict):
-        raise InvalidJsonError("The body must be one JSON object: a FHIR resource.")
-    check_resource(resource, resource_type)
-    return resource
-
-
-def check_resource(resource: Resource, resource_type: str) -> None:
-    """Refuse a resource that is of another type or breaks a rule of R4."""
-    sent = resource.get("resourceType")
-    if sent != resource_type:
-        shown = "without resourceType" if sent is None else f"a {str(sent)[:64]!r}"
-        raise MalformedRequestError(
-            f"The address is for {resource_type}, but the body is {shown}.", expression="resourceType"
-        )
-    errors = [issue for issue in validate(resource) if issue.severity in ("error", "fatal")]
-    if errors:
-        raise InvalidResourceError(errors)
-
-
-async def notes_on(context: Context, resource: Resource, around: Entries | None = None) -> list[Issue]:
-    """What the profiles note of a checked resource. Raises InvalidResourceError where it breaks one."""
-    return [] if context.profiles is None else await context.profiles.notes_on(resource, around)
-
-
 async def apply(context: Context, connection: Connection, changes: Sequence[Change]) -> list[Stored]:
     """Carry out `changes`, all of different resources, on `connection`; the caller commits.
 
@@ -177,9 +141,7 @@ async def apply(context: Context, connection: Connection, changes: Sequence[Chan
     if integrity is not None:
         await _require_integrity(connection, integrity, planned)
     await _store(context, connection, planned, now)
-    defining = [change for change in changes if change.resource_type == "SearchParameter"]
-    if defining:
-        await register_parameters(context, connection, {change.id for change in defining})
+    await _keep_what_follows(context, connection, planned)
     return [plan.stored for plan in planned]
 
 
@@ -333,8 +295,15 @@ async def _store(context: Context, connection: Connection, planned: Sequence[_Pl
         await versions.replace(connection, context.tenant, changed)
     if not alone:
         await audit.append(connection, events)
+
+
+async def _keep_what_follows(context: Context, connection: Connection, planned: Sequence[_Plan]) -> None:
+    """Relations and search parameters are kept together with the resources that say so; `create` knows these types."""
     written = [(plan.change.resource_type, plan.change.id, plan.change.resource) for plan in planned if plan.has_effect]
     await relate(context, connection, written)
+    defining = {plan.change.id for plan in planned if plan.change.resource_type == "SearchParameter"}
+    if defining:
+        await register_parameters(context, connection, defining)
 
 
 def _event(context: Context, plan: _Plan) -> audit.AuditEvent:

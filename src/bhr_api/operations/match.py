@@ -17,8 +17,8 @@ from bhr_api.interactions.offered import Operation
 from bhr_api.interactions.read import require
 from bhr_api.interactions.requests import Parameters, Request
 from bhr_api.interactions.results import Result
+from bhr_api.interactions.sent_resources import check_resource
 from bhr_api.interactions.terminologies import search_context
-from bhr_api.interactions.write import check_resource
 from bhr_api.operations.inputs import Inputs
 from bhr_api.operations.match_score import Match, compared
 from bhr_api.operations.search_values import escaped, token_of

@@ -17,7 +17,8 @@ from bhr_api.interactions.patch import require_to_patch
 from bhr_api.interactions.read import not_found, vread
 from bhr_api.interactions.requests import Request
 from bhr_api.interactions.results import Result
-from bhr_api.interactions.write import Change, allows_row, apply, check_resource
+from bhr_api.interactions.sent_resources import check_resource
+from bhr_api.interactions.write import Change, allows_row, apply
 from bhr_api.operations.focus import read_focus
 from bhr_api.operations.inputs import Inputs
 from bhr_api.operations.labels import labels_in_use

@@ -5,10 +5,11 @@ bounded, and who finds it full waits for the flush.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import asyncpg
 import structlog
@@ -67,6 +68,17 @@ async def append(connection: Connection, events: Sequence[AuditEvent]) -> None:
         await connection.copy_records_to_table("audit_event", records=events, columns=_COLUMNS)
 
 
+# What PostgreSQL's text, or its encoding, cannot hold: NUL and lone surrogates.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_NOT_STORED = (UnicodeError, asyncpg.DataError)
+
+
+def storable(event: AuditEvent) -> AuditEvent:
+    """The event with U+FFFD for each character that cannot be stored."""
+    values: Any = (_UNSTORABLE.sub("\ufffd", value) if isinstance(value, str) else value for value in event)
+    return AuditEvent(*values)
+
+
 class PartitionRightError(asyncpg.InsufficientPrivilegeError):
     """The role may not make a month's partition of the audit; the message says who may."""
 
@@ -104,7 +116,12 @@ class AuditTrail:
                     await connection.executemany(f"{_INSERT} ON CONFLICT DO NOTHING", self._in_doubt)
                     self._in_doubt = []
                 self._in_doubt, self._waiting = self._waiting, []
-                await append(connection, self._in_doubt)
+                try:
+                    await append(connection, self._in_doubt)
+                except _NOT_STORED:
+                    # One event must not keep the others waiting for ever; nothing of this attempt is in the table.
+                    self._in_doubt = [storable(event) for event in self._in_doubt]
+                    await append(connection, self._in_doubt)
                 self._in_doubt = []
 
     def start(self) -> None:

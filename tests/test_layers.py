@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src"
 
-WORDS = {"errors", "access", "opaque_strings", "fhir", "fhirpath"}
+WORDS = {"errors", "access", "background", "opaque_strings", "fhir", "fhirpath"}
 RULES = {"care", "consent", "resources", "samples"}
 DATA = {"store", "search", "sql_on_fhir"}
 ACTS = {"interactions", "operations", "bulk", "auth"}
@@ -16,6 +16,7 @@ ACTS = {"interactions", "operations", "bulk", "auth"}
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "access": {"errors"},
+    "background": set(),
     "opaque_strings": set(),
     "fhir": {"errors", "fhirpath"},
     "fhirpath": {"errors", "fhir"},

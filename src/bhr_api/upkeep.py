@@ -5,6 +5,7 @@ import asyncio
 import asyncpg
 import structlog
 
+from bhr_api.background import Background
 from bhr_api.errors import RefusalError
 from bhr_api.store import statistics
 from bhr_api.store.audit import ensure_partitions
@@ -22,17 +23,15 @@ class Upkeep:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Begin in the background."""
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._run())
 
     async def stop(self) -> None:
         """Stop the background task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     async def _run(self) -> None:
         round_number = 0

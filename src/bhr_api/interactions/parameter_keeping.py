@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import asyncpg
 import structlog
 
+from bhr_api.background import Background
 from bhr_api.errors import RefusalError
 from bhr_api.interactions.conditional import in_transaction
 from bhr_api.interactions.context import Context
@@ -57,17 +58,15 @@ class ParameterKeeper:
     def __init__(self, database: Database, context_of: ContextOf) -> None:
         self._database = database
         self._context_of = context_of
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Begin in the background."""
-        self._task = asyncio.create_task(self._run())
+        self._background.start(self._run())
 
     async def stop(self) -> None:
         """Stop the background task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     async def look(self) -> None:
         """Register the packages' parameters where that was not done."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import asyncpg
 import structlog
 
+from bhr_api.background import Background
 from bhr_api.errors import RefusalError, UnauthenticatedError
 from bhr_api.fhir.definitions import RESOURCE_TYPES
 from bhr_api.interactions.context import STALE_SECONDS, KnownParameters, TenantWords
@@ -34,7 +35,7 @@ class TenantRegistry:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: dict[int, TenantWords] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background()
         self._parameters_at = float("-inf")
         self._reading = asyncio.Lock()
 
@@ -69,16 +70,14 @@ class TenantRegistry:
 
     def start(self) -> None:
         """Begin to refresh the heavy tokens and the search parameters in the background."""
-        self._tasks = [
-            asyncio.create_task(_repeat(self.refresh, REFRESH_SECONDS, "heavy_tokens_not_refreshed")),
-            asyncio.create_task(_repeat(self.refresh_parameters, PARAMETERS_SECONDS, "parameters_not_refreshed")),
-        ]
+        self._background.start(
+            _repeat(self.refresh, REFRESH_SECONDS, "heavy_tokens_not_refreshed"),
+            _repeat(self.refresh_parameters, PARAMETERS_SECONDS, "parameters_not_refreshed"),
+        )
 
     async def stop(self) -> None:
         """Stop the background tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._background.stop()
 
     async def refresh(self) -> None:
         """Measure the heavy tokens of every known tenant anew."""

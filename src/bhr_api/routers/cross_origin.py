@@ -8,8 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+import asyncpg
 import structlog
 
+from bhr_api.background import Background
 from bhr_api.errors import RefusalError
 from bhr_api.routers.requests import Receive, Scope, Send
 from bhr_api.store import origins
@@ -43,7 +45,7 @@ class RegisteredOrigins:
     def __init__(self, always: Iterable[str] = ()) -> None:
         self._always = frozenset(map(normalised, always))
         self._known = self._always
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def __contains__(self, origin: str) -> bool:
         return origin in self._known
@@ -56,20 +58,18 @@ class RegisteredOrigins:
 
     def start(self, database: Database) -> None:
         """Begin to reload in the background."""
-        self._task = asyncio.create_task(self._reload_forever(database))
+        self._background.start(self._reload_forever(database))
 
     async def stop(self) -> None:
         """Stop the background task."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     async def _reload_forever(self, database: Database) -> None:
         while True:
             await asyncio.sleep(RELOAD_SECONDS)
             try:
                 await self.reload(database)
-            except RefusalError as error:
+            except (RefusalError, OSError, asyncpg.PostgresError) as error:
                 # What was known stays in force until the database answers again.
                 log.warning("origins_not_reloaded", reason=type(error).__name__)
 

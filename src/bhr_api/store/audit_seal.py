@@ -19,6 +19,7 @@ from typing import NamedTuple
 import asyncpg
 import structlog
 
+from bhr_api.background import Background
 from bhr_api.errors import RefusalError
 from bhr_api.fhir.dates import BEGINNING
 from bhr_api.store.audit import AuditEvent
@@ -169,17 +170,15 @@ class AuditSealer:
             _Tier(timedelta(seconds=150), every_seconds=15, probes=True),
             _Tier(LOOKBACK, every_seconds=0, probes=True),
         ]
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background()
 
     def start(self) -> None:
         """Begin to seal in the background."""
-        self._task = asyncio.create_task(self._seal_forever())
+        self._background.start(self._seal_forever())
 
     async def stop(self) -> None:
         """Stop the background task, after a last round."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
         await self._try_round()
 
     async def round(self) -> int:

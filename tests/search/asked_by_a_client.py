@@ -20,7 +20,7 @@ from tests.search.reference_evaluator import found
 from tests.search.reference_order import in_order, sort_keys
 from tests.search.reference_paths import Resource
 from tests.search.reference_refusals import NotAllowedError, UnknownTermsError
-from tests.search.stored_record import FORBIDDEN, UNKNOWN, Question
+from tests.search.stored_record import FORBIDDEN, MEANINGLESS, UNKNOWN, Question
 
 COUNT = 3
 Name = tuple[str, str]
@@ -50,6 +50,9 @@ class ClientQuestion(Question):
             return FORBIDDEN
         except UnknownTermsError:
             return UNKNOWN
+        except KeyError:
+            # On some of the types it means nothing: http.html#vsearch, "400".
+            return MEANINGLESS
 
     def _found(self, resource_type: str) -> list[Resource]:
         if not self.asked.caller.may_search(resource_type):

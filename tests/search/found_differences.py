@@ -184,4 +184,14 @@ FOUND = (
         ),
         Query(Caller(), "", (), "", (("_include", "*"),), "", ("Organization", "Goal")),
     ),
+    Difference(
+        "A reference by an identifier alone is an item whose value is unequal to every id (search_filter.html, ne).",
+        (
+            {
+                "resourceType": "Group", "id": "g", "type": "person", "actual": True,
+                "member": [{"entity": _reference("Practitioner/p")}, {"entity": {"identifier": {"value": "i"}}}],
+            },
+        ),
+        asked("Group", ("_filter", "member ne p")),
+    ),
 )  # fmt: skip

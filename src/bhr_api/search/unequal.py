@@ -16,7 +16,7 @@ from bhr_api.search.body_values import Inner, body_values
 from bhr_api.search.criteria import Both, Criterion, Either, Not, Written
 from bhr_api.search.escapes import split_pipes
 from bhr_api.search.parameters import Parameter, implied_systems
-from bhr_api.store.sql import Binder
+from bhr_api.store.sql import Binder, any_of
 
 # Of each type that holds codes: the JSON path to its codings, and the names of code and system there (search.html#token).
 _CODINGS = {
@@ -27,6 +27,7 @@ _CODINGS = {
 }
 _PLAIN: Inner = {name: [] for name in _CODINGS}
 _LITERALS: Inner = {"Reference": [".reference"]}
+_ELEMENTS: Inner = {"Reference": [""]}
 
 _SIMPLE = re.compile(r"\(?([\w.]+)(?: as \w+\)|\)|\.(?:as|ofType)\(\w+\)|\.where\(resolve\(\) is \w+\))?")
 
@@ -112,7 +113,12 @@ def _has_other_literal(parameter: Parameter, value: str, base_url: str, row: str
         if parameter.is_canonical and "|" not in value:
             written = f"split_part({written}, '|', 1)"
     values = body_values(parameter, _LITERALS if parameter.type == "reference" else {}, row)
-    return f"EXISTS (SELECT FROM ({values}) AS b WHERE {written} <> ALL({binder.bind(forms, 'text[]')}) OFFSET 0)"
+    found = [f"EXISTS (SELECT FROM ({values}) AS b WHERE {written} <> ALL({binder.bind(forms, 'text[]')}) OFFSET 0)"]
+    elements = body_values(parameter, _ELEMENTS, row, only=True)
+    # What is named by an identifier alone is another item, but for a parameter of what can be resolved to some type.
+    if elements and "resolve()" not in parameter.expression:
+        found.append(f"EXISTS (SELECT FROM ({elements}) AS b WHERE NOT b.value::jsonb ? 'reference' OFFSET 0)")
+    return any_of(found)
 
 
 def _forms(parameter: Parameter, value: str, base_url: str) -> list[str]:

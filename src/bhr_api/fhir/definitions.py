@@ -8,7 +8,7 @@ import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Any
@@ -100,7 +100,7 @@ def base_of(type_name: str) -> str | None:
     return base
 
 
-@cache
+@lru_cache(maxsize=1 << 14)
 def is_subtype(type_name: str, ancestor: str) -> bool:
     """Whether `type_name` is `ancestor` or specializes it, directly or not."""
     current: str | None = type_name

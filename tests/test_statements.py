@@ -37,6 +37,9 @@ from tests.watched_work.people import (
 )
 from tests.watched_work.requests import add_search_parameters, interact, look_after_references, trace_deleted_patient
 
+# The work that they look at takes a minute: one worker does it.
+pytestmark = pytest.mark.xdist_group("statements")
+
 SOURCE = Path(bhr_api.__file__).parent
 
 # What is about a session or the deployment; none of it reads or writes a row. Whatever else begins in another way than a
